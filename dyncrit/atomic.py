@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all: written beside, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEFAULT_MODE = 0o666
+
+
+@contextmanager
+def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of ``path`` when the block ends without an error.
+
+    A file that is there keeps its mode and, where permitted, its owner; a symbolic link is followed, so that it stays a link. What is no
+    regular file (``/dev/stdout``, a pipe) is written to directly.
+    """
+    target = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError):
+        status = target.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            with target.open("wb") as file:
+                yield file
+            return
+    if target.is_dir():
+        raise IsADirectoryError(21, "Is a directory", str(path))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".new")
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            _copy_mode(target, file.fileno())
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _copy_mode(target: Path, handle: int) -> None:
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        os.fchmod(handle, _DEFAULT_MODE & ~_umask())
+        return
+    with suppress(PermissionError):
+        os.fchown(handle, status.st_uid, status.st_gid)
+    os.fchmod(handle, stat.S_IMODE(status.st_mode))
+
+
+def _umask() -> int:
+    """The process's umask, read without changing it."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,80 @@
+"""The message codec: the bytes of a record <-> its document. The one place that chooses an engine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from dyncrit.codec import direct, walk
+from dyncrit.codec.plan import Planner, Style
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+    from dyncrit.codec.plan import MessagePlan
+    from dyncrit.schema import Schema
+    from dyncrit.types import JsonObject
+
+
+class MessageCodec(Protocol):
+    """Codes the records of one message type in one style; loses nothing in either direction."""
+
+    def decode(self, record: bytes) -> JsonObject:
+        """The document of a record. Raises ImageError where it is no message."""
+
+    def encode(self, document: JsonObject, *, allow_unknown: bool = False) -> bytes:
+        """The record of a document, which is left as it is. Raises DocumentError where it doesn't fit."""
+
+
+class PythonCodec:
+    """The codec in Python: the fast path where a record is plain, the careful one elsewhere."""
+
+    def __init__(self, plan: MessagePlan) -> None:
+        self._plan = plan
+        self._direct = direct.DirectCodec(plan) if plan.fields and direct.is_direct(plan) else None
+
+    def decode(self, record: bytes) -> JsonObject:
+        """See :class:`MessageCodec`."""
+        if self._direct:
+            try:
+                return self._direct.decode(record)
+            except direct.LEFT_TO_WALK:
+                pass
+        return walk.decode_record(self._plan, record)
+
+    def encode(self, document: JsonObject, *, allow_unknown: bool = False) -> bytes:
+        """See :class:`MessageCodec`."""
+        if self._direct:
+            try:
+                return self._direct.encode(document)
+            except direct.LEFT_TO_WALK:
+                pass
+        return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
+
+
+class Codecs:
+    """The codecs of a schema's messages in one style, each made when it is first asked for."""
+
+    def __init__(self, schema: Schema, style: Style) -> None:
+        self.schema = schema
+        self.style = style
+        self._planner = Planner(style)
+        self._made: dict[str, MessageCodec] = {}
+
+    def codec(self, message: str) -> MessageCodec:
+        """The codec of the message with this name; of one without fields where the schema lacks it."""
+        if message not in self._made:
+            descriptor = self.schema.message(message) or self.schema.required_message("")
+            self._made[message] = make_codec(self._planner, descriptor)
+        return self._made[message]
+
+
+def make_codec(planner: Planner, descriptor: Descriptor) -> MessageCodec:
+    """The codec for one message type; another engine would be chosen here."""
+    return PythonCodec(planner.plan(descriptor))
+
+
+@lru_cache(maxsize=16)
+def codecs_for(schema: Schema, style: Style) -> Codecs:
+    """The codecs of a schema in one style, kept while they are in use."""
+    return Codecs(schema, style)

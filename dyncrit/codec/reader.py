@@ -1,0 +1,131 @@
+"""Reads an image entry by entry: record, payload, and the document of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dyncrit.codec import extra, framing
+from dyncrit.codec.payload import Payload, read_payload
+from dyncrit.codec.render import show_base64
+from dyncrit.codec.walk import BYTES_KEY
+from dyncrit.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dyncrit.codec.framing import Frame
+    from dyncrit.codec.message import Codecs
+    from dyncrit.codec.source import Source
+    from dyncrit.schema.layout import RecordLayout
+    from dyncrit.types import JsonObject
+
+ERROR_KEY = "@error"
+
+_BATCH_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEntry:
+    """An entry as it stands in the file; ``offset`` is where its record's length begins."""
+
+    index: int
+    offset: int
+    record: bytes
+    layout: RecordLayout
+    payload: Payload | None = None
+
+
+class ImageReader:
+    """The entries of one image. Memory holds one of them at a time, and payloads in pieces.
+
+    ``as_message`` names the message of all records, where the image table's is not wanted.
+    """
+
+    def __init__(self, source: Source, frame: Frame, as_message: str = "") -> None:
+        self.source = source
+        self.frame = frame
+        self.as_message = as_message
+
+    def entries(self) -> Iterator[ReadEntry]:
+        """Each entry in turn. Raises ImageError, with the place, where one is not there as a whole."""
+        image_type = self.frame.image_type
+        if not image_type.has_payload:
+            for index, (offset, record) in enumerate(framing.records(self.source, self.frame)):
+                yield ReadEntry(index, offset, record, image_type.record(index))
+            return
+        offset, index = self.frame.size, 0
+        while offset < self.source.size:
+            record = framing.read_record(self.source, self.frame, offset, index)
+            layout = image_type.record(index)
+            end = offset + image_type.length_size + len(record)
+            payload = None
+            if layout.payload:
+                try:
+                    payload = read_payload(layout.payload, record, self.source, end, self.frame.byte_order)
+                except ImageError as error:
+                    raise error.within(framing.entry_place(index, offset)) from None
+            yield ReadEntry(index, offset, record, layout, payload)
+            offset = end + (payload.size if payload else 0)
+            index += 1
+
+    def documents(
+        self, codecs: Codecs, *, payloads: bool = True, keep_going: bool = False
+    ) -> Iterator[list[JsonObject]]:
+        """The documents of all entries, in lists of about 64 KiB of records.
+
+        With ``keep_going``, an entry that can't be read is a document with ``"@error"``, and so is the place
+        where the image can't be read any further.
+        """
+        try:
+            if self.frame.image_type.has_payload:
+                yield from self._with_payloads(codecs, payloads, keep_going)
+            else:
+                yield from self._plain(codecs, keep_going)
+        except ImageError as error:
+            if not keep_going:
+                raise
+            yield [{ERROR_KEY: str(error)}]
+
+    def _plain(self, codecs: Codecs, keep_going: bool) -> Iterator[list[JsonObject]]:
+        """Entries without payloads, which can be very many: nothing is made for each but its document."""
+        image_type, index, size = self.frame.image_type, 0, 0
+        batch: list[JsonObject] = []
+        decode = codecs.codec(self.as_message or image_type.record(0).message).decode
+        try:
+            for offset, record in framing.records(self.source, self.frame):
+                try:
+                    batch.append(decode(record))
+                except ImageError as error:
+                    batch.append(self._damaged(error, index, offset, record, keep_going))
+                size += len(record) + 8
+                index += 1
+                if size >= _BATCH_BYTES:
+                    yield batch
+                    batch, size = [], 0
+                if index < len(image_type.records):
+                    decode = codecs.codec(self.as_message or image_type.record(index).message).decode
+        except ImageError:
+            yield batch
+            raise
+        yield batch
+
+    def _with_payloads(self, codecs: Codecs, payloads: bool, keep_going: bool) -> Iterator[list[JsonObject]]:
+        for entry in self.entries():
+            try:
+                document = codecs.codec(self.as_message or entry.layout.message).decode(entry.record)
+                if entry.layout.payload and payloads:
+                    document.update(extra.show_payload(entry.layout.payload, entry.payload, codecs))
+                elif entry.layout.payload:
+                    document.update(extra.show_placeholder(entry.layout.payload, entry.payload))
+            except ImageError as error:
+                document = self._damaged(error, entry.index, entry.offset, entry.record, keep_going)
+            yield [document]
+
+    def _damaged(
+        self, error: ImageError, index: int, offset: int, record: bytes, keep_going: bool
+    ) -> JsonObject:
+        error = error.within(framing.entry_place(index, offset))
+        if not keep_going:
+            raise error
+        return {ERROR_KEY: str(error), BYTES_KEY: show_base64(record)}

@@ -1,0 +1,74 @@
+"""Bytes to read from: a seekable file of known size, and stretches of it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from dyncrit.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIECE_SIZE = 1 << 20
+_SPOOL_SIZE = 16 << 20
+
+
+class Source:
+    """A file to read images from. ``name`` is what errors call it; ``size`` is in bytes.
+
+    A file that can't seek (a pipe) is copied to a temporary file first, so that every length in it can be
+    held against what is there before memory is taken.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        self._file = file if file.seekable() else _spooled(file)
+        self.size = self._file.seek(0, io.SEEK_END)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``; fewer only where the file ends. Does not read more than that."""
+        if offset >= self.size or size <= 0:
+            return b""
+        self._file.seek(offset)
+        return self._file.read(min(size, self.size - offset))
+
+    def exactly(self, offset: int, size: int, what: str) -> bytes:
+        """``size`` bytes at ``offset``; raises ImageError, which calls them ``what``, if there are fewer."""
+        self.require(offset, size, what)
+        data = self.read(offset, size)
+        if len(data) < size:
+            raise ImageError(f"{what} of {size} bytes: the file was cut while it was read")
+        return data
+
+    def require(self, offset: int, size: int, what: str) -> None:
+        """Raise ImageError unless ``size`` bytes are there at ``offset``."""
+        if size > self.size - offset:
+            raise ImageError(f"{what} of {size} bytes, {max(self.size - offset, 0)} left in the file")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A stretch of a source that is read when it is asked for, while the source is open."""
+
+    source: Source
+    offset: int
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, in pieces of 1 MiB."""
+        for offset in range(self.offset, self.offset + self.size, PIECE_SIZE):
+            size = min(PIECE_SIZE, self.offset + self.size - offset)
+            yield self.source.exactly(offset, size, "payload")
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces())
+
+
+def _spooled(file: BinaryIO) -> BinaryIO:
+    copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives as long as the source)
+    shutil.copyfileobj(file, copy, PIECE_SIZE)
+    return copy  # type: ignore[return-value]  # it is one, from Python 3.11 on

@@ -1,0 +1,106 @@
+"""Writes an image entry by entry: from a document, or from records and payloads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dyncrit.codec import extra, framing
+from dyncrit.codec.payload import Payload, write_payload
+from dyncrit.codec.reader import ERROR_KEY
+from dyncrit.codec.walk import BYTES_KEY
+from dyncrit.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dyncrit.codec.framing import Frame
+    from dyncrit.codec.message import Codecs
+    from dyncrit.types import JsonObject
+
+
+class ImageWriter:
+    """Makes the bytes of an image with a given frame.
+
+    ``as_message`` names the message of all records instead of the image table's; ``allow_unknown`` passes over
+    keys that no field has.
+    """
+
+    def __init__(
+        self, frame: Frame, codecs: Codecs, as_message: str = "", *, allow_unknown: bool = False
+    ) -> None:
+        self.frame = frame
+        self.codecs = codecs
+        self.as_message = as_message
+        self.allow_unknown = allow_unknown
+        self._pack_length = framing.length_packer(frame).pack
+
+    def head(self) -> bytes:
+        """The bytes before the first record."""
+        return framing.write_head(self.frame.image_type, self.frame.byte_order, self.frame.framing)
+
+    def encode(self, first: int, documents: Sequence[JsonObject]) -> Iterator[bytes]:
+        """The bytes of consecutive entries, of which the first has the index ``first``.
+
+        Raises DocumentError with the entry's index and the field path of what is wrong.
+        """
+        index = first
+        try:
+            if not self.frame.image_type.has_payload and first >= len(self.frame.image_type.records) - 1:
+                encode, pack = self._encoder(first), self._pack_length
+                encoded = []
+                for index, document in enumerate(documents, first):  # noqa: B007 (for the error's place)
+                    record = encode(document)
+                    encoded += (pack(len(record)), record)
+                yield b"".join(encoded)
+                return
+            for index, document in enumerate(documents, first):  # noqa: B007
+                record, payload = self.parse(index, document)
+                yield from self.entry(index, record, payload)
+        except DocumentError as error:
+            raise error.within(f"entries[{index}]") from None
+
+    def parse(self, index: int, document: JsonObject) -> tuple[bytes, Payload | None]:
+        """The record and payload of one entry's document, which is left as it is."""
+        _expect_object(document)
+        layout = self.frame.image_type.record(index).payload
+        payload = None
+        if layout:
+            document = document.copy()
+            payload = extra.take_payload(layout, document, self.codecs)
+        return self._encoder(index)(document), payload
+
+    def entry(self, index: int, record: bytes, payload: Payload | None) -> Iterator[bytes]:
+        """The bytes of one entry. Raises DocumentError where record and payload contradict each other."""
+        yield self._pack_length(len(record)) + record
+        if layout := self.frame.image_type.record(index).payload:
+            yield from write_payload(layout, record, payload, self.frame.byte_order)
+        elif payload is not None:
+            raise DocumentError(f"{self.frame.image_type.name} entries have no payload", extra.KEY)
+
+    def _encoder(self, index: int) -> Any:
+        message = self.as_message or self.frame.image_type.record(index).message
+        codec, allow_unknown = self.codecs.codec(message), self.allow_unknown
+
+        def encode(document: JsonObject) -> bytes:
+            if type(document) is not dict or ERROR_KEY in document:
+                document = _without_error(document)
+            return codec.encode(document, allow_unknown=allow_unknown)
+
+        return encode
+
+
+def _expect_object(document: object) -> None:
+    if not isinstance(document, dict):
+        raise DocumentError(
+            f"expected an object, found {'null' if document is None else repr(document)[:60]}"
+        )
+
+
+def _without_error(document: JsonObject) -> JsonObject:
+    """A damaged entry's document without the error, if its bytes are there to be written again."""
+    _expect_object(document)
+    if BYTES_KEY not in document:
+        raise DocumentError(
+            f"what stands here could not be decoded, so it can't be encoded: {document[ERROR_KEY]!s:.200}"
+        )
+    return {key: value for key, value in document.items() if key != ERROR_KEY}

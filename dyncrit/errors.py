@@ -1,0 +1,39 @@
+"""The errors that dyncrit raises: one root and a kind for each sort of input that can be wrong."""
+
+from __future__ import annotations
+
+
+class DyncritError(Exception):
+    """Something the caller gave is wrong; ``str()`` is one line that says what and where.
+
+    ``place`` tells where, outermost first: a file, an entry with its byte offset, a field path.
+    Code that knows more about the place than the code that raised adds it with :meth:`within`.
+    """
+
+    def __init__(self, problem: str, *place: str) -> None:
+        super().__init__(problem, *place)
+        self.problem = problem
+        self.place = place
+
+    def within(self, *place: str) -> DyncritError:
+        """The same error with ``place`` put in front of what is known of its place."""
+        return type(self)(self.problem, *place, *self.place)
+
+    def __str__(self) -> str:
+        return ": ".join((*self.place, self.problem))
+
+
+class ImageError(DyncritError):
+    """Bytes that are not the image they should be: truncated, inconsistent or of another format."""
+
+
+class RawImageError(ImageError):
+    """A file that CRIU or its helpers wrote without records: pages, archives, netlink dumps, text."""
+
+
+class DocumentError(DyncritError):
+    """A JSON document, or a value in it, that can't become an image."""
+
+
+class SchemaError(DyncritError):
+    """A schema source that can't be read, compiled or searched."""

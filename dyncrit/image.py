@@ -1,0 +1,359 @@
+"""An image as an object: entries with live protobuf messages, read, changed and written again."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from google.protobuf.message import DecodeError
+
+from dyncrit.atomic import open_atomic
+from dyncrit.codec import extra
+from dyncrit.codec.framing import Frame, default_framing, read_frame
+from dyncrit.codec.header import ENTRIES_KEY, parse_header, show_header
+from dyncrit.codec.message import codecs_for
+from dyncrit.codec.payload import Payload, Submessage
+from dyncrit.codec.plan import Style
+from dyncrit.codec.reader import ImageReader
+from dyncrit.codec.render import show_base64
+from dyncrit.codec.source import Source
+from dyncrit.codec.writer import ImageWriter
+from dyncrit.errors import DocumentError, ImageError
+from dyncrit.schema import Schema
+from dyncrit.schema.layout import Submessages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import TypeAlias
+
+    from google.protobuf.message import Message
+
+    from dyncrit.codec.framing import Framing
+    from dyncrit.codec.payload import Content
+    from dyncrit.schema import ImageType
+    from dyncrit.schema.layout import PayloadLayout, RecordLayout
+    from dyncrit.types import ByteOrder, DynamicMessage, JsonObject
+
+    PathOrFile: TypeAlias = "str | os.PathLike[str] | BinaryIO"
+    EntryPayload: TypeAlias = "Content | dict[str, Content] | list[int] | list[Entry] | None"
+
+
+def load(
+    file: PathOrFile, *, schema: Schema | None = None, as_message: str = "", file_name: str | None = None
+) -> Image:
+    """The image in a file, given by its path or open for reading.
+
+    ``schema`` is by default that of the newest CRIU release. ``as_message`` names the message of all
+    records instead of the image table's. ``file_name`` helps to tell the few types that have no magic
+    of their own. Raises RawImageError for files that aren't made of records, ImageError for damaged
+    ones, and OSError.
+
+    >>> image = load("tests/data/criu-4.2/core-1.img")
+    >>> image.type.name, image.entries[0].message.tc.comm
+    ('CORE', 'env00')
+    """
+    if isinstance(file, str | os.PathLike):
+        path = Path(file)
+        with path.open("rb") as opened:
+            return _load(opened, str(path), path.name if file_name is None else file_name, schema, as_message)
+    name = getattr(file, "name", "")
+    name = name if isinstance(name, str) else ""
+    return _load(
+        file, name or "image", Path(name).name if file_name is None else file_name, schema, as_message
+    )
+
+
+def loads(data: bytes, *, schema: Schema | None = None, as_message: str = "", file_name: str = "") -> Image:
+    """The image in ``data``; as :func:`load`."""
+    return _load(io.BytesIO(data), file_name or "image", file_name, schema, as_message)
+
+
+def dump(image: Image, file: PathOrFile) -> None:
+    """Write an image to a path, where it appears whole or not at all, or to a file open for writing.
+
+    Entries that weren't changed are written byte for byte as they were read. Raises DocumentError where an entry's payload has
+    another size than its message says.
+    """
+    if isinstance(file, str | os.PathLike):
+        with open_atomic(file) as opened:
+            opened.writelines(image.pieces())
+    else:
+        for piece in image.pieces():
+            file.write(piece)
+
+
+def dumps(image: Image) -> bytes:
+    """The bytes of an image; as :func:`dump`.
+
+    >>> data = Path("tests/data/criu-4.2/core-1.img").read_bytes()
+    >>> dumps(loads(data)) == data
+    True
+    """
+    return b"".join(image.pieces())
+
+
+def iter_entries(file: PathOrFile, *, schema: Schema | None = None, as_message: str = "") -> Iterator[Entry]:
+    """The entries of an image one by one, for images that are too large to hold.
+
+    Payloads of over 1 MiB are read from the file only when they are asked for (``payload.pieces()``),
+    so before the iteration ends.
+    """
+    if isinstance(file, str | os.PathLike):
+        with Path(file).open("rb") as opened:
+            yield from iter_entries(opened, schema=schema, as_message=as_message)
+        return
+    name = str(getattr(file, "name", "image"))
+    schema = schema or Schema.default()
+    source = Source(file, name)
+    reader = ImageReader(source, read_frame(source, schema.table, Path(name).name, as_message), as_message)
+    for entry in reader.entries():
+        yield Entry._from_record(entry.record, entry.layout, entry.payload, schema, as_message)
+
+
+class Entry:
+    """One entry of an image: a message, and the payload behind it.
+
+    ``payload`` is None, bytes, a dictionary of named bytes (TCP_STREAM), a list of numbers
+    (IPCNS_SEM) or a list of entries (IPCNS_MSG), by the image's type. ``padding`` holds the bytes
+    that fill the payload up, where they aren't zeros. An entry whose message is left as it was
+    keeps its record byte for byte.
+    """
+
+    __slots__ = ("_class", "_message", "_record", "_unchanged", "padding", "payload")
+
+    def __init__(self, message: Message, payload: EntryPayload = None) -> None:
+        self._class = type(message)
+        self._message: Message | None = message
+        self._record: bytes | None = None
+        self._unchanged: bytes | None = None
+        self.payload = payload
+        self.padding = b""
+
+    @classmethod
+    def _from_record(
+        cls, record: bytes, layout: RecordLayout, payload: Payload | None, schema: Schema, as_message: str
+    ) -> Entry:
+        entry = cls._unparsed(record, schema.message_class(as_message or layout.message))
+        if payload is not None:
+            entry.padding = payload.padding
+            entry.payload = _entry_payload(layout.payload, payload, schema)
+        return entry
+
+    @classmethod
+    def _unparsed(cls, record: bytes, message_class: type[Message]) -> Entry:
+        entry = cls.__new__(cls)
+        entry._class, entry._message, entry._record, entry._unchanged = message_class, None, record, None
+        entry.payload, entry.padding = None, b""
+        return entry
+
+    @property
+    def message(self) -> DynamicMessage:
+        """The message, live: what its fields are set to is what will be written.
+
+        Raises ImageError if the record is damaged.
+        """
+        if self._message is None:
+            try:
+                self._message = self._class.FromString(self._record or b"")
+            except DecodeError as error:
+                raise ImageError(
+                    f"the record is no {self._class.DESCRIPTOR.name} message: {error}"
+                ) from error
+            self._unchanged = self._message.SerializePartialToString()
+        return self._message  # type: ignore[return-value]  # every message is dynamic
+
+    @property
+    def record(self) -> bytes:
+        """The bytes of the message as they will be written: those read, as long as nothing was changed."""
+        if self._message is None:
+            return self._record or b""
+        serialised = self._message.SerializePartialToString()
+        return self._record if self._record is not None and serialised == self._unchanged else serialised
+
+    def __repr__(self) -> str:
+        return f"<Entry {self._class.DESCRIPTOR.name}, {len(self.record)} bytes>"
+
+    def _as_payload(self, layout: PayloadLayout | None) -> Payload | None:
+        if self.payload is None:
+            return None
+        if isinstance(layout, Submessages):
+            entries = [item for item in _as_list(self.payload) if isinstance(item, Entry)]
+            return Payload([Submessage(item.record, item._data(), item.padding) for item in entries])
+        return Payload(self.payload, self.padding)  # type: ignore[arg-type]  # lists of entries are gone here
+
+    def _data(self) -> Content:
+        if self.payload is None or isinstance(self.payload, dict | list):
+            raise DocumentError(f"expected bytes behind the message, found {self.payload!r:.60}")
+        return self.payload
+
+
+class Image:
+    """A whole image: ``entries`` is a list to read and to change.
+
+    ``frame`` tells what stands before them: ``frame.byte_order`` is the dumping host's,
+    ``frame.framing`` the release's. ``as_message`` names the message of all entries where it isn't
+    the image table's.
+    """
+
+    def __init__(
+        self, frame: Frame, entries: list[Entry], schema: Schema | None = None, as_message: str = ""
+    ) -> None:
+        self.frame = frame
+        self.entries = entries
+        self.schema = schema or Schema.default()
+        self.as_message = as_message
+
+    @classmethod
+    def new(
+        cls,
+        type_name: str,
+        *,
+        schema: Schema | None = None,
+        byte_order: ByteOrder = "little",
+        framing: Framing | None = None,
+    ) -> Image:
+        """An image without entries, by the name of its type (``"CORE"``). Raises DocumentError if there is none."""
+        schema = schema or Schema.default()
+        frame, _ = parse_header({"magic": type_name}, schema.table)
+        return cls(
+            Frame(frame.image_type, byte_order, framing or default_framing(frame.image_type)), [], schema
+        )
+
+    @property
+    def type(self) -> ImageType:
+        """The image's row of the image table."""
+        return self.frame.image_type
+
+    def add(self, payload: EntryPayload = None, **fields: Any) -> Entry:
+        """Append an entry whose message has these fields, and return it."""
+        message = self.as_message or self.type.record(len(self.entries)).message
+        entry = Entry(self.schema.message_class(message)(**fields), payload)
+        self.entries.append(entry)
+        return entry
+
+    def to_dict(self, *, pretty: bool = False, payloads: bool = True) -> JsonObject:
+        """The document of the image, as ``dyncrit decode`` prints it; raises ImageError for damaged records."""
+        codecs = codecs_for(self.schema, Style(pretty, self.frame.byte_order))
+        entries = []
+        for index, entry in enumerate(self.entries):
+            layout = self.type.record(index)
+            document = codecs.codec(self.as_message or layout.message).decode(entry.record)
+            if layout.payload:
+                payload = entry._as_payload(layout.payload)
+                show = (
+                    extra.show_payload(layout.payload, payload, codecs)
+                    if payloads
+                    else extra.show_placeholder(layout.payload, payload)
+                )
+                document.update(_materialised(show))
+            entries.append(document)
+        return {**show_header(self.frame, self.as_message), ENTRIES_KEY: entries}
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], *, schema: Schema | None = None, allow_unknown: bool = False
+    ) -> Image:
+        """The image that a document describes, plain or pretty; the document is left as it is.
+
+        Raises DocumentError with the path of what is wrong; ``allow_unknown`` passes over keys that
+        no field has.
+        """
+        schema = schema or Schema.default()
+        header = {key: value for key, value in document.items() if key != ENTRIES_KEY}
+        frame, as_message = parse_header(header, schema.table)
+        items = document.get(ENTRIES_KEY)
+        if not isinstance(items, list):
+            raise DocumentError(f"expected a list, found {items!r:.60}", ENTRIES_KEY)
+        codecs = codecs_for(schema, Style(byte_order=frame.byte_order))
+        writer = ImageWriter(frame, codecs, as_message, allow_unknown=allow_unknown)
+        entries = []
+        for index, item in enumerate(items):
+            layout = frame.image_type.record(index)
+            try:
+                record, payload = writer.parse(index, item)
+                b"".join(writer.entry(index, record, payload))
+            except DocumentError as error:
+                raise error.within(f"{ENTRIES_KEY}[{index}]") from None
+            entries.append(Entry._from_record(record, layout, payload, schema, as_message))
+        return cls(frame, entries, schema, as_message)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the image, in pieces."""
+        codecs = codecs_for(self.schema, Style(byte_order=self.frame.byte_order))
+        writer = ImageWriter(self.frame, codecs, self.as_message)
+        yield writer.head()
+        for index, entry in enumerate(self.entries):
+            layout = self.type.record(index).payload
+            try:
+                yield from writer.entry(index, entry.record, entry._as_payload(layout))
+            except DocumentError as error:
+                raise error.within(f"{ENTRIES_KEY}[{index}]") from None
+
+    def __repr__(self) -> str:
+        return f"<Image {self.type.name}, {len(self.entries)} entries>"
+
+
+def _load(file: BinaryIO, name: str, file_name: str, schema: Schema | None, as_message: str) -> Image:
+    schema = schema or Schema.default()
+    source = Source(file, name)
+    try:
+        frame = read_frame(source, schema.table, file_name, as_message)
+        entries = [
+            Entry._from_record(item.record, item.layout, _in_memory(item.payload), schema, as_message)
+            for item in ImageReader(source, frame, as_message).entries()
+        ]
+    except ImageError as error:
+        raise error.within(name) from None
+    return Image(frame, entries, schema, as_message)
+
+
+def _in_memory(payload: Payload | None) -> Payload | None:
+    """A payload that no longer needs its file."""
+    if payload is not None:
+        value = payload.value
+        if isinstance(value, dict):
+            payload.value = {name: _content(item) for name, item in value.items()}
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, Submessage):
+                    item.data = _content(item.data)
+        else:
+            payload.value = _content(value)
+    return payload
+
+
+def _content(content: Content) -> bytes:
+    return content if isinstance(content, bytes) else b"".join(content.pieces())
+
+
+def _entry_payload(layout: PayloadLayout | None, payload: Payload, schema: Schema) -> EntryPayload:
+    if not isinstance(layout, Submessages):
+        return payload.value  # type: ignore[return-value]  # only these kinds hold messages
+    message_class = schema.message_class(layout.message)
+    entries = []
+    for item in _as_list(payload.value):
+        entry = Entry._unparsed(item.record, message_class)
+        entry.payload, entry.padding = item.data, item.padding
+        entries.append(entry)
+    return entries
+
+
+def _as_list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise DocumentError(f"expected a list of entries, found {value!r:.60}")
+    return value
+
+
+def _materialised(shown: JsonObject) -> JsonObject:
+    """A payload's keys with base64 in place of blobs."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: text(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [text(item) for item in value]
+        return show_base64(b"".join(value.pieces())) if hasattr(value, "pieces") else value
+
+    return {key: text(value) for key, value in shown.items()}
