@@ -26,7 +26,7 @@ class Source:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
-        self._file = file if file.seekable() else _spooled(file)
+        self._file = seekable(file)
         self.size = self._file.seek(0, io.SEEK_END)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -68,7 +68,10 @@ class Extent:
         return b"".join(self.pieces())
 
 
-def _spooled(file: BinaryIO) -> BinaryIO:
-    copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives as long as the source)
+def seekable(file: BinaryIO) -> BinaryIO:
+    """``file``, or a temporary copy of what is left in it if it can't seek."""
+    if file.seekable():
+        return file
+    copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives on)
     shutil.copyfileobj(file, copy, PIECE_SIZE)
     return copy  # type: ignore[return-value]  # it is one, from Python 3.11 on

@@ -31,7 +31,7 @@ IMAGE_TYPES: tuple[ImageType, ...] = (
     ImageType(
         "PAGEMAP",
         0x56084025,
-        (RecordLayout("pagemap_head"), RecordLayout("pagemap_entry")),
+        (RecordLayout("pagemap_head", counted=False), RecordLayout("pagemap_entry")),
         ("pagemap-%lu.img", "pagemap-shmem-%lu.img"),
         aliases=("SHMEM_PAGEMAP",),
     ),

@@ -74,10 +74,14 @@ PayloadLayout = Counted | Parts | Rest | Array | Submessages
 
 @dataclass(frozen=True, slots=True)
 class RecordLayout:
-    """A record: the message it holds and the payload behind it, if any."""
+    """A record: the message it holds and the payload behind it, if any.
+
+    A record that only introduces those behind it is not ``counted`` among the entries by ``info``.
+    """
 
     message: str
     payload: PayloadLayout | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

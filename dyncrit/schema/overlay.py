@@ -72,9 +72,11 @@ def _image_type(node: _Node) -> ImageType:
 
 
 def _record(node: _Node) -> RecordLayout:
-    node.check_keys("message", "payload")
-    payload = node.child("payload")
-    return RecordLayout(node.text("message"), _payload(payload) if payload else None)
+    node.check_keys("message", "payload", "counted")
+    payload, counted = node.child("payload"), node.value.get("counted", True)
+    if not isinstance(counted, bool):
+        node.fail(f"counted is true or false, not {_describe(counted)}")
+    return RecordLayout(node.text("message"), _payload(payload) if payload else None, counted)
 
 
 def _payload(node: _Node) -> PayloadLayout:

@@ -1,0 +1,133 @@
+"""Converts many files at once: files and directories to a directory, each file on its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from dyncrit.atomic import open_atomic
+from dyncrit.convert import DecodeOptions, decode_image, encode_document
+from dyncrit.errors import DyncritError, RawImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dyncrit.schema import ImageTable, Schema
+
+_DOCUMENT_SUFFIXES = (".json", ".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to convert, and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a file: ``message`` says why it was skipped or failed.
+
+    A file that was ``damaged`` was converted as far as it could be read.
+    """
+
+    source: Path
+    kind: Literal["converted", "skipped", "damaged", "failed"]
+    message: str = ""
+
+
+def decode_jobs(inputs: Sequence[Path], output: Path, options: DecodeOptions) -> list[Job]:
+    """What decoding files and directories to the directory ``output`` takes: ``core-1.img`` becomes ``core-1.img.json``.
+
+    Directories are searched with their subdirectories; links in them are left alone, so nothing
+    outside is read. Raises DyncritError where two files would become one.
+    """
+    return _jobs(_files(inputs), output, lambda name: name.with_name(f"{name.name}.{options.format}"))
+
+
+def encode_jobs(inputs: Sequence[Path], output: Path, table: ImageTable) -> list[Job]:
+    """What encoding takes: ``core-1.img.json`` and ``core-1.json`` become ``core-1.img``."""
+    found = [
+        (file, name) for file, name in _files(inputs) if file in inputs or file.suffix in _DOCUMENT_SUFFIXES
+    ]
+    return _jobs(found, output, lambda name: name.with_name(image_name(name.name, table)))
+
+
+def image_name(document_name: str, table: ImageTable) -> str:
+    """The name of the image that a document's name stands for.
+
+    >>> from dyncrit.schema import ImageTable
+    >>> [image_name(name, ImageTable()) for name in ("core-1.json", "core-1.img.json", "stats-dump.json")]
+    ['core-1.img', 'core-1.img', 'stats-dump']
+    """
+    stem, suffix = os.path.splitext(document_name)
+    name = stem if suffix in _DOCUMENT_SUFFIXES else document_name
+    if table.by_file_name(name) is None and table.by_file_name(f"{name}.img"):
+        return f"{name}.img"
+    return name
+
+
+def decode_files(jobs: Iterable[Job], schema: Schema, options: DecodeOptions) -> Iterator[Outcome]:
+    """Decode each file; what is no image is skipped, and an error in one file stops no other."""
+
+    def decode(job: Job, source: BinaryIO, target: BinaryIO) -> list[str]:
+        return decode_image(source, str(job.source), target, schema, options)
+
+    return (_convert(job, decode) for job in jobs)
+
+
+def encode_files(jobs: Iterable[Job], schema: Schema, *, allow_unknown: bool = False) -> Iterator[Outcome]:
+    """Encode each document; an error in one stops no other."""
+
+    def encode(job: Job, source: BinaryIO, target: BinaryIO) -> list[str]:
+        encode_document(source, str(job.source), target, schema, allow_unknown=allow_unknown)
+        return []
+
+    return (_convert(job, encode) for job in jobs)
+
+
+def _convert(job: Job, convert: Callable[[Job, BinaryIO, BinaryIO], list[str]]) -> Outcome:
+    if job.source.is_symlink():
+        return Outcome(job.source, "skipped", "a symbolic link")
+    try:
+        with job.source.open("rb") as source:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            with open_atomic(job.target) as target:
+                errors = convert(job, source, target)
+    except RawImageError as error:
+        return Outcome(job.source, "skipped", error.problem)
+    except DyncritError as error:
+        return Outcome(job.source, "failed", str(error))
+    except OSError as error:
+        return Outcome(job.source, "failed", f"{error.filename or job.source}: {error.strerror or error}")
+    return Outcome(job.source, "damaged", "; ".join(errors)) if errors else Outcome(job.source, "converted")
+
+
+def _jobs(files: Iterable[tuple[Path, Path]], output: Path, rename: Callable[[Path], Path]) -> list[Job]:
+    jobs: dict[Path, Job] = {}
+    for source, name in files:
+        job = Job(source, output / rename(name))
+        if job.target in jobs:
+            raise DyncritError(
+                f"{jobs[job.target].source} and {source} would both be written to {job.target}"
+            )
+        jobs[job.target] = job
+    return list(jobs.values())
+
+
+def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each file with the name it has in the output: below its directory, which counts where there are several."""
+    several = sum(path.is_dir() for path in inputs) > 1
+    for path in inputs:
+        if not path.is_dir():
+            yield path, Path(path.name)
+            continue
+        prefix = Path(path.resolve().name) if several else Path()
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            here = Path(folder)
+            for name in sorted(names):
+                yield here / name, prefix / here.relative_to(path) / name

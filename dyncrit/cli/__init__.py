@@ -1,0 +1,5 @@
+"""The command line: reads arguments, calls the library, prints."""
+
+from dyncrit.cli.main import main
+
+__all__ = ["main"]

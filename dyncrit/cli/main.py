@@ -1,0 +1,123 @@
+"""The ``dyncrit`` command: finds the subcommand, and turns errors into lines and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.errors import DyncritError
+from dyncrit.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+COMMANDS = {
+    "decode": "dyncrit.cli.decode",
+    "encode": "dyncrit.cli.encode",
+    "info": "dyncrit.cli.info",
+    "show": "dyncrit.cli.show",
+    "schema": "dyncrit.cli.schema",
+    "completion": "dyncrit.cli.completion",
+}
+"""Each command and the module that holds it, imported only when it is wanted."""
+
+_OK, _BAD_DATA, _USAGE = 0, 1, 2
+_INTERRUPTED, _BROKEN_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called (or listed)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command with this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: dyncrit decode --pretty -i core-1.img",
+)
+@schema_options
+@click.version_option(__version__, prog_name="dyncrit", message="%(prog)s %(version)s")
+@click.pass_context
+def dyncrit(ctx: click.Context) -> None:
+    """Decode, explore and encode CRIU checkpoint images of any release."""
+    ctx.ensure_object(SchemaChoice)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code: 0, 1 for bad data, 2 for wrong usage.
+
+    Nothing raises out of it: whatever goes wrong is one line on stderr.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        code = dyncrit.main(args=arguments, prog_name="dyncrit", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _usage(error)
+    except DyncritError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        _silence_stdout()
+        return _BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except OSError as error:
+        return _complain(
+            f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        )
+    except MemoryError:
+        return _complain("out of memory")
+    except Exception as error:  # noqa: BLE001 (nobody who runs a command sees a traceback)
+        if os.environ.get("DYNCRIT_DEBUG"):
+            raise
+        return _complain(
+            f"a fault of dyncrit's own, please report it: {type(error).__name__}: {error} (DYNCRIT_DEBUG=1 shows where)"
+        )
+    return code if isinstance(code, int) else _OK
+
+
+def _complain(message: str) -> int:
+    """One line on stderr, whatever names with line breaks in them it quotes."""
+    line = message.replace("\n", "\\n").replace("\r", "\\r")
+    print(f"dyncrit: {line}", file=sys.stderr)  # noqa: T201
+    return _BAD_DATA
+
+
+def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return _USAGE
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context else ""
+    _complain(f"{error.format_message()}{hint}")
+    return _USAGE
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from complaining about the closed pipe once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End on SIGTERM as on Ctrl-C, so that temporary files are removed."""
+    raise KeyboardInterrupt

@@ -1,0 +1,105 @@
+"""Converts between images and documents as files, in a stream: what decode and encode do, as a library."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from dyncrit.codec.framing import read_frame
+from dyncrit.codec.header import parse_header, show_header
+from dyncrit.codec.message import codecs_for
+from dyncrit.codec.plan import Style
+from dyncrit.codec.reader import ERROR_KEY, ImageReader
+from dyncrit.codec.source import Source, seekable
+from dyncrit.codec.writer import ImageWriter
+from dyncrit.errors import DocumentError, DyncritError, RawImageError
+from dyncrit.jsonio import DocumentReader, DocumentWriter
+
+if TYPE_CHECKING:
+    from dyncrit.jsonio import Format
+    from dyncrit.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How images become documents.
+
+    ``payloads`` false leaves a size in place of each payload. ``as_message`` names the message of
+    all records. ``keep_going`` puts an ``"@error"`` where something can't be read.
+    """
+
+    pretty: bool = False
+    payloads: bool = True
+    format: Format = "json"
+    as_message: str = ""
+    keep_going: bool = False
+
+
+def decode_image(
+    image: BinaryIO, name: str, output: BinaryIO, schema: Schema, options: DecodeOptions | None = None
+) -> list[str]:
+    """Write the document of ``image`` to ``output``; gives the errors that ``keep_going`` passed over.
+
+    ``name`` is the image's path, or what errors call it. Memory holds an entry at a time. Raises
+    DyncritError with the file and place of what is wrong.
+    """
+    options = options or DecodeOptions()
+    errors: list[str] = []
+    source = Source(image, name)
+    try:
+        if options.as_message:
+            schema.required_message(options.as_message)
+        frame = read_frame(source, schema.table, os.path.basename(name), options.as_message)  # noqa: PTH119 (may be no path)
+        codecs = codecs_for(schema, Style(options.pretty, frame.byte_order))
+        reader = ImageReader(source, frame, options.as_message)
+        writer = DocumentWriter(output, pretty=options.pretty, format=options.format)
+        writer.begin(show_header(frame, options.as_message))
+        for batch in reader.documents(codecs, payloads=options.payloads, keep_going=options.keep_going):
+            writer.entries(batch)
+            if options.keep_going:
+                errors += [f"{name}: {entry[ERROR_KEY]}" for entry in batch if ERROR_KEY in entry]
+        writer.end()
+    except DyncritError as error:
+        raise error.within(name) from None
+    return errors
+
+
+def encode_document(
+    document: BinaryIO, name: str, output: BinaryIO, schema: Schema, *, allow_unknown: bool = False
+) -> None:
+    """Write the image of ``document`` (JSON or NDJSON) to ``output``.
+
+    Memory holds an entry at a time. Raises DocumentError with the file and the path of what is wrong.
+    ``allow_unknown`` passes over keys that no field has.
+    """
+    try:
+        file = seekable(document)
+        _refuse_image(file, name, schema)
+        reader = DocumentReader(file)
+        frame, as_message = parse_header(reader.header, schema.table)
+        if as_message:
+            schema.required_message(as_message)
+        codecs = codecs_for(schema, Style(byte_order=frame.byte_order))
+        writer = ImageWriter(frame, codecs, as_message, allow_unknown=allow_unknown)
+        output.write(writer.head())
+        index = 0
+        for batch in reader.entries():
+            for piece in writer.encode(index, batch):
+                output.write(piece)
+            index += len(batch)
+    except DyncritError as error:
+        raise error.within(name) from None
+
+
+def _refuse_image(file: BinaryIO, name: str, schema: Schema) -> None:
+    """Say so where an image was given instead of its document."""
+    file.seek(0)
+    start = file.read(1)
+    if start in (b"{", b"[", b" ", b"\n", b"\t", b"\r", b"\xef", b""):
+        return
+    try:
+        frame = read_frame(Source(file, name), schema.table, os.path.basename(name))  # noqa: PTH119
+    except RawImageError:
+        return  # the JSON reader says what is wrong
+    raise DocumentError(f"an image ({frame.image_type.name}), not JSON; `dyncrit decode` makes JSON of it")

@@ -1,0 +1,256 @@
+"""Splits JSON text into values without holding more of it than one value, and no long string at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+import orjson
+
+from dyncrit.errors import DocumentError
+from dyncrit.jsonio.base64text import LongString
+
+if TYPE_CHECKING:
+    from dyncrit.types import Json
+
+_CHUNK_SIZE = 1 << 18
+_LONG_STRING = 8 << 20
+_MAX_DEPTH = 2000
+
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_SCALAR = re.compile(rb"[^,\]\}\s]*+")
+_KEY = re.compile(_STRING, re.DOTALL)
+_UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+' % _STRING, re.DOTALL)
+_STRING_CONTENT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_BLOB_KEY = "@blob"
+
+
+def _object_pattern(depth: int) -> bytes:
+    """A pattern for an object with objects nested in it ``depth`` deep; lists need no counting."""
+    inner = _STRING if depth == 0 else rb"(?:%b|%b)" % (_STRING, _object_pattern(depth - 1))
+    return rb'\{[^{}"]*+(?:%b[^{}"]*+)*+\}' % inner
+
+
+_OBJECT = re.compile(_object_pattern(5), re.DOTALL)
+_OBJECTS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+%b[ \t\r\n]*+,)++" % _OBJECT.pattern, re.DOTALL)
+_OBJECTS = re.compile(rb"(?:[ \t\r\n]*+%b)++(?=[ \t\r]*+\n)" % _OBJECT.pattern, re.DOTALL)
+
+
+class Scanner:
+    """Reads JSON values one after the other from a file. Errors name the byte where they are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._buffer = b""
+        self._base = 0
+        self._position = 0
+        self._ended = False
+        if self.peek() == b"\xef" and self._buffer.startswith(b"\xef\xbb\xbf"):
+            self._position = 3  # a byte order mark, as some editors write
+
+    @property
+    def offset(self) -> int:
+        """The byte of the file that comes next."""
+        return self._base + self._position
+
+    def peek(self) -> bytes:
+        """The next byte that is no white space, which is then the next; empty at the end of the file."""
+        while True:
+            match = _SPACE.match(self._buffer, self._position)
+            self._position = match.end() if match else self._position
+            if self._position < len(self._buffer):
+                return self._buffer[self._position : self._position + 1]
+            if not self._fill():
+                return b""
+
+    def expect(self, wanted: bytes, what: str) -> None:
+        """Pass over ``wanted``, a single byte; raises DocumentError, which names ``what``, for another."""
+        if self.peek() != wanted:
+            self.fail(f"expected {what}")
+        self._position += 1
+
+    def accept(self, wanted: bytes) -> bool:
+        """Pass over ``wanted``, a single byte, if it comes next."""
+        if self.peek() != wanted:
+            return False
+        self._position += 1
+        return True
+
+    def key(self) -> str:
+        """The key that comes next, and the colon behind it."""
+        if self.peek() != b'"':
+            self.fail('expected a key in ""')
+        while not (match := _KEY.match(self._buffer, self._position)):
+            if len(self._buffer) - self._position > _CHUNK_SIZE or not self._fill():
+                self.fail("a key that does not end")
+        key = self._parse(match.group(), self.offset, [])
+        self._position = match.end()
+        self.expect(b":", "a colon behind the key")
+        return str(key)
+
+    def value(self) -> Json:
+        """The value that comes next; strings of over 8 MiB in it are blobs of what their base64 stands for."""
+        text, blobs, offset = self._value_text()
+        return self._parse(text, offset, blobs)
+
+    def skip_value(self) -> None:
+        """Pass over the value that comes next."""
+        self._value_text()
+
+    def batch(self, *, lines: bool) -> list[Any]:
+        """The objects that come next, as many as are at hand and each has a comma behind it.
+
+        With ``lines``, objects that end a line instead. An empty list says nothing: the next value may be
+        longer than what is at hand, or no object.
+        """
+        if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
+            self._fill()
+        pattern = _OBJECTS if lines else _OBJECTS_AND_COMMAS
+        match = pattern.match(self._buffer, self._position)
+        if not match:
+            return []
+        text, offset = match.group(), self.offset
+        if lines:
+            text = b",".join(_OBJECT.findall(text))
+            values = self._parse(b"[%b]" % text, offset - 1, [])
+        else:
+            values = self._parse(b"[%b]" % text[:-1], offset - 1, [])
+        self._position = match.end()
+        return list(values)
+
+    def skip_batch(self) -> bool:
+        """Pass over objects as :meth:`batch` does; false where there are none."""
+        self._fill()
+        match = _OBJECTS_AND_COMMAS.match(self._buffer, self._position)
+        self._position = match.end() if match else self._position
+        return bool(match)
+
+    def fail(self, problem: str, offset: int | None = None) -> NoReturn:
+        """Raise DocumentError with the byte and what stands there."""
+        at = self.offset if offset is None else offset
+        found = self._buffer[at - self._base : at - self._base + 20] if at >= self._base else b""
+        what = (
+            f", found {found.decode('utf-8', 'replace')!r}"
+            if found
+            else ", found the end of the file"
+            if offset is None
+            else ""
+        )
+        raise DocumentError(f"not JSON: {problem}{what}", f"byte {at}") from None
+
+    def _fill(self) -> bool:
+        """Read on; what is behind is dropped. False at the end of the file."""
+        if self._ended:
+            return False
+        kept = self._buffer[self._position :]
+        chunk = self._file.read(max(_CHUNK_SIZE, len(kept)))
+        self._base += self._position
+        self._buffer, self._position = kept + chunk, 0
+        self._ended = not chunk
+        return bool(chunk)
+
+    def _value_text(self) -> tuple[bytes, list[LongString], int]:
+        first, offset = self.peek(), self.offset
+        if not first:
+            self.fail("expected a value")
+        if first in b"{[":
+            return (*self._nested_text(), offset)
+        parts: list[bytes] = []
+        blobs: list[LongString] = []
+        if first == b'"':
+            while not (match := _KEY.match(self._buffer, self._position)):
+                if self._take_long_string(self._position, parts, blobs):
+                    return b"".join(parts), blobs, offset
+        else:
+            while (match := _SCALAR.match(self._buffer, self._position)) and match.end() == len(self._buffer):
+                if len(match.group()) > _CHUNK_SIZE or not self._fill():
+                    break
+        assert match is not None  # noqa: S101 (the patterns match or the loops go on)
+        self._position = match.end()
+        return match.group(), blobs, offset
+
+    def _nested_text(self) -> tuple[bytes, list[LongString]]:
+        """The text of an object or list, each bracket in it counted once."""
+        parts: list[bytes] = []
+        blobs: list[LongString] = []
+        depth, ahead = 0, 0  # ahead counts from the position
+        while True:
+            match = _UP_TO_BRACKET.match(self._buffer, self._position + ahead)
+            at = match.end() if match else self._position + ahead
+            ahead = at - self._position
+            bracket = self._buffer[at : at + 1]
+            if not bracket:
+                if not self._fill():
+                    self.fail("an object or list that does not end", self._base + len(self._buffer))
+            elif bracket == b'"':
+                if self._take_long_string(at, parts, blobs):
+                    ahead = 0
+            else:
+                depth += 1 if bracket in b"{[" else -1
+                ahead += 1
+                if depth == 0:
+                    break
+                if depth > _MAX_DEPTH:
+                    self.fail(f"nested deeper than {_MAX_DEPTH}")
+        parts.append(self._buffer[self._position : self._position + ahead])
+        self._position += ahead
+        return b"".join(parts), blobs
+
+    def _take_long_string(self, at: int, parts: list[bytes], blobs: list[LongString]) -> bool:
+        """Read on for a string that begins at ``at``; true if it was long and stands in ``blobs`` now."""
+        if len(self._buffer) - at < _LONG_STRING:
+            if not self._fill():
+                self.fail("a string that does not end", self._base + at)
+            return False
+        blob = LongString(self._base + at)
+        parts += (self._buffer[self._position : at], b'{"%b":%d}' % (_BLOB_KEY.encode(), len(blobs)))
+        blobs.append(blob)
+        self._position = at + 1
+        while True:
+            match = _STRING_CONTENT.match(self._buffer, self._position)
+            assert match is not None  # noqa: S101 (it matches nothing at all, too)
+            blob.feed(match.group())
+            self._position = match.end()
+            if self._buffer[self._position : self._position + 1] == b'"':
+                self._position += 1
+                blob.end()
+                return True
+            if not self._fill():
+                self.fail("a string that does not end")
+
+    def _parse(self, text: bytes, offset: int, blobs: list[LongString]) -> Any:
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            value = self._parse_leniently(text, offset)  # surrogate escapes, which orjson refuses
+        return _with_blobs(value, blobs) if blobs else value
+
+    def _parse_leniently(self, text: bytes, offset: int) -> Any:
+        try:
+            return json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        except UnicodeDecodeError as error:
+            self.fail("not UTF-8", offset + error.start)
+        except RecursionError:
+            self.fail("nested too deeply", offset)
+        except json.JSONDecodeError as error:
+            before = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+            self.fail(error.msg, offset + before)
+        except ValueError as error:
+            self.fail(str(error), offset)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _with_blobs(value: Any, blobs: list[LongString]) -> Any:
+    if isinstance(value, list):
+        return [_with_blobs(item, blobs) for item in value]
+    if isinstance(value, dict):
+        index = value.get(_BLOB_KEY)
+        if len(value) == 1 and type(index) is int and 0 <= index < len(blobs):
+            return blobs[index]
+        return {key: _with_blobs(item, blobs) for key, item in value.items()}
+    return value
