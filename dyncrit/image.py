@@ -272,7 +272,7 @@ class Image:
         for index, item in enumerate(items):
             layout = frame.image_type.record(index)
             try:
-                record, payload = writer.parse(index, item)
+                record, payload = writer.parse(index, _copied(item))
                 b"".join(writer.entry(index, record, payload))
             except DocumentError as error:
                 raise error.within(f"{ENTRIES_KEY}[{index}]") from None
@@ -338,6 +338,13 @@ def _entry_payload(layout: PayloadLayout | None, payload: Payload, schema: Schem
         entry.payload, entry.padding = item.data, item.padding
         entries.append(entry)
     return entries
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a JSON value to be used up."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_list(value: object) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Nothing raises out of it: whatever goes wrong is one line on stderr.
     """
     signal.signal(signal.SIGTERM, _terminated)
+    gc.set_threshold(100_000, 50, 50)  # entries are many, and none of them is part of a cycle
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

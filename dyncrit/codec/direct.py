@@ -9,18 +9,21 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError, EncodeError
 
-from dyncrit.codec import wire
+from dyncrit.codec import unknown, wire
+from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dyncrit.codec.plan import FieldPlan, MessagePlan
     from dyncrit.types import DynamicMessage, JsonObject
 
     Decode = Callable[[DynamicMessage], JsonObject]
-    Prepare = Callable[[JsonObject], JsonObject]
+    Prepare = Callable[[JsonObject], None]
 
 _FEW_OPTIONAL_FIELDS = 8
 _ENUM_NAMES_LIMIT = 256
@@ -39,6 +42,7 @@ LEFT_TO_WALK = (
     KeyError,
     AttributeError,
     RecursionError,
+    DyncritError,
 )
 """What can be raised by the functions that are made here when a record or document isn't plain."""
 
@@ -63,26 +67,109 @@ def is_direct(plan: MessagePlan, _seen: frozenset[int] = frozenset()) -> bool:
 
 
 class DirectCodec:
-    """Decodes and encodes plain records of one message type."""
+    """Decodes and encodes plain records of one message type, in batches where there are many.
+
+    A batch is one message that repeats the type: protobuf parses, compares and serialises all of its records
+    in a few calls.
+    """
 
     def __init__(self, plan: MessagePlan) -> None:
+        self._plan = plan
         self._class: Any = plan.message_class
-        self._parse: Callable[[bytes], DynamicMessage] = self._class.FromString
+        self._batch_class: Any = None
+        self._prefixes = _BatchPrefixes()
         self._decode = _Decoders().decoder(plan)
         self._prepare = _Preparers().preparer(plan)
 
     def decode(self, record: bytes) -> JsonObject:
-        """The document of a plain record; raises one of LEFT_TO_WALK for others."""
-        message = self._parse(record)
+        """The document of a plain record, or of one with unknown fields behind all known ones.
+
+        Raises one of LEFT_TO_WALK for others.
+        """
+        message = self._class.FromString(record)
         message.DiscardUnknownFields()
-        if message.SerializeToString() != record:
+        known = message.SerializeToString()
+        if known == record:
+            return self._decode(message)
+        if not record.startswith(known):
             raise NotPlain
-        return self._decode(message)
+        strangers = self._strangers(record[len(known) :])
+        return {**self._decode(message), unknown.KEY: strangers}
+
+    def decode_all(self, records: Sequence[bytes]) -> list[JsonObject]:
+        """The documents of plain records; raises one of LEFT_TO_WALK if any is another."""
+        parts: list[bytes] = []
+        prefixes = self._prefixes
+        for record in records:
+            parts += (prefixes[len(record)], record)
+        data = b"".join(parts)
+        batch = self._batch().FromString(data)
+        batch.DiscardUnknownFields()
+        if batch.SerializeToString() != data:
+            raise NotPlain
+        return [*map(self._decode, batch.items)]
 
     def encode(self, document: JsonObject) -> bytes:
-        """The record of a document, which is left as it is; raises one of LEFT_TO_WALK if it isn't plain."""
-        encoded: bytes = self._class(**self._prepare(document)).SerializePartialToString()
+        """The record of a document; raises one of LEFT_TO_WALK if it isn't plain.
+
+        Values in the document may be replaced by what protobuf takes for them.
+        """
+        self._prepare(document)
+        encoded: bytes = self._class(**document).SerializePartialToString()
         return encoded
+
+    def encode_all(self, documents: list[JsonObject]) -> list[bytes]:
+        """The records of documents; as :meth:`encode`."""
+        for document in documents:
+            self._prepare(document)
+        data = self._batch()(items=documents).SerializePartialToString()
+        records: list[bytes] = []
+        position, end = 0, len(data)
+        while position < end:
+            length = data[position + 1]
+            position += 2
+            if length >= 0x80:
+                length, position = wire.read_varint(data, position - 1)
+            records.append(data[position : position + length])
+            position += length
+        return records
+
+    def _batch(self) -> Any:
+        """The class of the batch message, put into the message's pool when it is first wanted."""
+        if self._batch_class is None:
+            descriptor = self._plan.descriptor
+            name = f"Batch_{descriptor.full_name.encode().hex()}"
+            file = FileDescriptorProto(
+                name=f"dyncrit/{name}.proto", package="dyncrit", dependency=[descriptor.file.name]
+            )
+            file.message_type.add(name=name).field.add(
+                name="items",
+                number=1,
+                label=FieldDescriptorProto.LABEL_REPEATED,
+                type=FieldDescriptorProto.TYPE_MESSAGE,
+                type_name=f".{descriptor.full_name}",
+            )
+            pool = descriptor.file.pool
+            pool.AddSerializedFile(file.SerializeToString())
+            self._batch_class = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"dyncrit.{name}"))
+        return self._batch_class
+
+    def _strangers(self, tail: bytes) -> list[JsonObject]:
+        fields = list(wire.fields(tail))
+        canonical = b"".join(wire.encode_field(*field[:3]) for field in fields) == tail
+        if not canonical or any(field.number in self._plan.by_number for field in fields):
+            raise NotPlain
+        return [unknown.show_field(field) for field in fields]
+
+
+class _BatchPrefixes(dict[int, bytes]):
+    """The tag and length that stand before a record of some size in a batch."""
+
+    def __missing__(self, size: int) -> bytes:
+        prefix = b"\x0a" + wire.varint(size)
+        if size < 0x4000:
+            self[size] = prefix
+        return prefix
 
 
 class _Decoders:
@@ -103,25 +190,22 @@ class _Decoders:
 
     def _by_attribute(self, plan: MessagePlan) -> Decode:
         """For messages most of whose fields are there: reads each, asks first only for optional ones."""
-        lines = ["def decode(message):", "    document = {}"]
         names: dict[str, Any] = {"NotPlain": NotPlain}
-        for index, field in enumerate(plan.fields):
-            shown, guard = self._shown(field, f"f{index}", names)
-            indent = "    "
+        shown = [self._shown(field, f"f{index}", names) for index, field in enumerate(plan.fields)]
+        leading = next((i for i, field in enumerate(plan.fields) if not field.required), len(plan.fields))
+        lines = ["def decode(message):", "    has = message.HasField"]
+        pairs = []
+        for index, (field, (show, guard)) in enumerate(zip(plan.fields, shown, strict=True)):
             attribute = _attribute(field.name)
-            if not field.required and not field.repeated:
-                lines.append(f"    if message.HasField({field.name!r}):")
-                indent = "        "
-            if field.repeated:
-                lines += [f"    value = {attribute}", "    if value:"]
-                indent = "        "
-            elif guard or shown != "value":
-                lines.append(f"{indent}value = {attribute}")
-            else:
-                shown = attribute
-            if guard:
-                lines.append(f"{indent}if {guard}: raise NotPlain")
-            lines.append(f"{indent}document[{field.name!r}] = {shown}")
+            if index < leading and not guard:
+                pairs.append(f"{field.name!r}: {show.format(attribute)}")
+                continue
+            if index <= leading:
+                lines.append(f"    document = {{{', '.join(pairs)}}}")
+                pairs, leading = [], -1
+            lines += _assignment(field, attribute, show, guard)
+        if leading == len(plan.fields):
+            lines.append(f"    document = {{{', '.join(pairs)}}}")
         lines.append("    return document")
         exec("\n".join(lines), names)  # noqa: S102 (names of fields are the only input, and stand in quotes)
         made: Decode = names["decode"]
@@ -142,41 +226,58 @@ class _Decoders:
 
     def _reader(self, field: FieldPlan) -> Callable[[Any], Any] | None:
         names: dict[str, Any] = {"NotPlain": NotPlain}
-        shown, guard = self._shown(field, "f", names)
-        if shown == "value" and not guard:
+        show, guard = self._shown(field, "f", names)
+        if show == "{0}" and not guard:
             return None
-        check = f"    if {guard}: raise NotPlain\n" if guard else ""
-        exec(f"def read(value):\n{check}    return {shown}", names)  # noqa: S102 (no input but our own code)
+        check = f"    if {guard.format('value')}: raise NotPlain\n" if guard else ""
+        exec(f"def read(value):\n{check}    return {show.format('value')}", names)  # noqa: S102 (our own code)
         read: Callable[[Any], Any] = names["read"]
         return read
 
     def _shown(self, field: FieldPlan, prefix: str, names: dict[str, Any]) -> tuple[str, str]:
-        """Code that shows ``value``, and a condition on it under which the message isn't plain."""
-        guard = ""
-        element = "{0}"
+        """Code that shows a value, ``{0}``, and a condition on it under which the message isn't plain."""
+        element, guard = "{0}", ""
         if field.message is not None:
             names[f"{prefix}_decode"] = self.decoder(field.message)
             element = f"{prefix}_decode({{0}})"
         elif field.names is not None:
-            names[f"{prefix}_names"] = field.names
-            element = f"{prefix}_names.get({{0}}, {{0}})"
+            names[f"{prefix}_names"] = field.names.get
+            element = f"{prefix}_names({{0}}, {{0}})"
         elif field.show_list:
             names[f"{prefix}_show"] = field.show_list
-            return f"{prefix}_show(list(value))", guard
+            return f"{prefix}_show(list({{0}}))", guard
         elif field.show:
             names[f"{prefix}_show"] = field.show
             element = f"{prefix}_show({{0}})"
-            if field.scalar.python_type is bytes and field.parse:
-                names[f"{prefix}_parse"] = field.parse
-                if field.show.__name__ == "show_unix_name":
-                    guard = f"{prefix}_parse({prefix}_show(value)) != value"
-        if field.scalar.python_type is str:
-            guard = "bytes in map(type, value)" if field.repeated else "value.__class__ is not str"
         if not field.repeated:
-            return element.format("value"), guard
-        if element == "{0}":
-            return "list(value)", guard
-        return f"[{element.format('item')} for item in value]", guard
+            if field.scalar.python_type is str:
+                guard = "{0}.__class__ is not str"
+            elif field.show_loses:
+                names[f"{prefix}_loses"] = field.show_loses
+                guard = f"{prefix}_loses({{0}})"
+            return element, guard
+        if field.scalar.python_type is str:
+            guard = "bytes in map(type, {0})"
+        elif field.show_loses:
+            names[f"{prefix}_loses"] = field.show_loses
+            guard = f"any(map({prefix}_loses, {{0}}))"
+        return "list({0})" if element == "{0}" else f"[{element.format('item')} for item in {{0}}]", guard
+
+
+def _assignment(field: FieldPlan, attribute: str, show: str, guard: str) -> list[str]:
+    """Lines that put one field of a message into its document, if it is there."""
+    indent = "    "
+    lines = []
+    if field.repeated:
+        lines += [f"    value = {attribute}", "    if value:"]
+        attribute, indent = "value", "        "
+    elif not field.required:
+        lines.append(f"    if has({field.name!r}):")
+        indent = "        "
+    if guard:
+        lines += [f"{indent}value = {attribute}", f"{indent}if {guard.format('value')}: raise NotPlain"]
+        attribute = "value"
+    return [*lines, f"{indent}document[{field.name!r}] = {show.format(attribute)}"]
 
 
 def _attribute(name: str) -> str:
@@ -185,10 +286,11 @@ def _attribute(name: str) -> str:
 
 
 class _Preparers:
-    """Makes functions from a document to the arguments that protobuf's constructor takes.
+    """Makes functions that turn a document, in place, into the arguments that protobuf's constructor takes.
 
     They check every type, since the constructor passes over ``None`` and takes 5 for true, and
-    convert what documents show differently (base64, hexadecimal, ...).
+    convert what documents show differently (base64, hexadecimal, ...). What they put in place is
+    good for the careful codec, too, should it be asked next.
     """
 
     def __init__(self) -> None:
@@ -201,18 +303,12 @@ class _Preparers:
         expected = {field.name: _constructor_type(field) for field in plan.fields}
         convert = {field.name: self._converter(field) for field in plan.fields}
 
-        def prepare(document: JsonObject) -> JsonObject:
+        def prepare(document: JsonObject) -> None:
             if type(document) is not dict:
                 raise NotPlain
-            prepared = document
             for name, value in document.items():
                 if type(value) is not expected[name]:
-                    converted = convert[name](value)
-                    if converted is not value:
-                        if prepared is document:
-                            prepared = document.copy()
-                        prepared[name] = converted
-            return prepared
+                    document[name] = convert[name](value)
 
         self._made[id(plan)] = prepare
         return prepare
@@ -223,7 +319,13 @@ class _Preparers:
 
     def _single_converter(self, field: FieldPlan) -> Callable[[Any], Any]:
         if field.message is not None:
-            return self.preparer(field.message)
+            prepare = self.preparer(field.message)
+
+            def convert_message(value: Any) -> Any:
+                prepare(value)
+                return value
+
+            return convert_message
         kind, names, parse = field.scalar.python_type, field.names, field.parse
 
         def convert(value: Any) -> Any:

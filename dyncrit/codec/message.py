@@ -9,6 +9,8 @@ from dyncrit.codec import direct, walk
 from dyncrit.codec.plan import Planner, Style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.descriptor import Descriptor
 
     from dyncrit.codec.plan import MessagePlan
@@ -17,13 +19,22 @@ if TYPE_CHECKING:
 
 
 class MessageCodec(Protocol):
-    """Codes the records of one message type in one style; loses nothing in either direction."""
+    """Codes the records of one message type in one style; loses nothing in either direction.
+
+    Documents given to be encoded are used up: values in them may be replaced.
+    """
 
     def decode(self, record: bytes) -> JsonObject:
         """The document of a record. Raises ImageError where it is no message."""
 
+    def decode_all(self, records: Sequence[bytes]) -> list[JsonObject]:
+        """The documents of many records. Raises ImageError where one is no message."""
+
     def encode(self, document: JsonObject, *, allow_unknown: bool = False) -> bytes:
-        """The record of a document, which is left as it is. Raises DocumentError where it doesn't fit."""
+        """The record of a document. Raises DocumentError where it doesn't fit."""
+
+    def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
+        """The records of many documents, or None where they have to be encoded one by one."""
 
 
 class PythonCodec:
@@ -42,6 +53,15 @@ class PythonCodec:
                 pass
         return walk.decode_record(self._plan, record)
 
+    def decode_all(self, records: Sequence[bytes]) -> list[JsonObject]:
+        """See :class:`MessageCodec`."""
+        if self._direct and len(records) > 1:
+            try:
+                return self._direct.decode_all(records)
+            except direct.LEFT_TO_WALK:
+                pass
+        return [self.decode(record) for record in records]
+
     def encode(self, document: JsonObject, *, allow_unknown: bool = False) -> bytes:
         """See :class:`MessageCodec`."""
         if self._direct:
@@ -50,6 +70,16 @@ class PythonCodec:
             except direct.LEFT_TO_WALK:
                 pass
         return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
+
+    def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
+        """See :class:`MessageCodec`."""
+        del allow_unknown  # documents with unknown keys are for encode()
+        if self._direct and len(documents) > 1:
+            try:
+                return self._direct.encode_all(documents)
+            except direct.LEFT_TO_WALK:
+                pass
+        return None
 
 
 class Codecs:

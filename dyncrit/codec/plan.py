@@ -49,7 +49,8 @@ class FieldPlan:
     """A field: ``message`` is set for messages and groups, ``names`` for enums.
 
     ``show`` and ``parse`` turn a value into what a document has and back; they are None where both
-    are the same. ``show_list`` and ``parse_list`` do it for a repeated field as a whole.
+    are the same. ``show_list`` and ``parse_list`` do it for a repeated field as a whole. ``show_loses``
+    tells whether a value does not come back from what is shown of it.
     """
 
     number: int
@@ -64,6 +65,7 @@ class FieldPlan:
     numbers: dict[str, int] = field(default_factory=dict)
     show: Callable[[Any], Any] | None = None
     parse: Callable[[str], Any] | None = None
+    show_loses: Callable[[Any], bool] | None = None
     show_list: Callable[[list[int]], list[Any]] | None = None
     parse_list: Callable[[str], list[int]] | None = None
 
@@ -138,6 +140,7 @@ class Planner:
             is_name = options.conv == "unix_name"
             plan.show = render.show_unix_name if is_name else render.show_base64
             plan.parse = render.parse_unix_name if is_name else render.parse_base64
+            plan.show_loses = render.unix_name_loses if is_name else None
         elif plan.scalar.python_type is float:
             plan.show, plan.parse = _show_float, float
         elif plan.scalar.python_type is int:

@@ -89,26 +89,39 @@ class ImageReader:
 
     def _plain(self, codecs: Codecs, keep_going: bool) -> Iterator[list[JsonObject]]:
         """Entries without payloads, which can be very many: nothing is made for each but its document."""
-        image_type, index, size = self.frame.image_type, 0, 0
-        batch: list[JsonObject] = []
-        decode = codecs.codec(self.as_message or image_type.record(0).message).decode
+        batch: list[bytes] = []
+        offsets: list[int] = []
+        first = size = 0
+        heads = len(self.frame.image_type.records) - 1  # records whose message may be another than the rest's
         try:
             for offset, record in framing.records(self.source, self.frame):
-                try:
-                    batch.append(decode(record))
-                except ImageError as error:
-                    batch.append(self._damaged(error, index, offset, record, keep_going))
+                offsets.append(offset)
+                batch.append(record)
                 size += len(record) + 8
-                index += 1
-                if size >= _BATCH_BYTES:
-                    yield batch
-                    batch, size = [], 0
-                if index < len(image_type.records):
-                    decode = codecs.codec(self.as_message or image_type.record(index).message).decode
+                if size >= _BATCH_BYTES or first < heads:
+                    yield self._decode_batch(codecs, first, offsets, batch, keep_going)
+                    first, size = first + len(batch), 0
+                    batch, offsets = [], []
         except ImageError:
-            yield batch
+            yield self._decode_batch(codecs, first, offsets, batch, keep_going)
             raise
-        yield batch
+        yield self._decode_batch(codecs, first, offsets, batch, keep_going)
+
+    def _decode_batch(
+        self, codecs: Codecs, first: int, offsets: list[int], batch: list[bytes], keep_going: bool
+    ) -> list[JsonObject]:
+        codec = codecs.codec(self.as_message or self.frame.image_type.record(first).message)
+        try:
+            return codec.decode_all(batch)
+        except ImageError:
+            pass
+        documents = []
+        for index, (offset, record) in enumerate(zip(offsets, batch, strict=True), first):
+            try:
+                documents.append(codec.decode(record))
+            except ImageError as error:
+                documents.append(self._damaged(error, index, offset, record, keep_going))
+        return documents
 
     def _with_payloads(self, codecs: Codecs, payloads: bool, keep_going: bool) -> Iterator[list[JsonObject]]:
         for entry in self.entries():

@@ -89,6 +89,11 @@ def parse_unix_name(text: str) -> bytes:
     return quopri.decodestring(text.encode("utf-8", "surrogateescape"))
 
 
+def unix_name_loses(value: bytes) -> bool:
+    """Whether a socket name does not come back from its quoted-printable form."""
+    return parse_unix_name(show_unix_name(value)) != value
+
+
 def show_addresses(values: list[int], byte_order: ByteOrder) -> list[int] | list[str]:
     """One u32 as an IPv4 address, four as an IPv6 address, anything else as numbers.
 

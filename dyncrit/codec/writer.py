@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dyncrit.codec import extra, framing
 from dyncrit.codec.payload import Payload, write_payload
@@ -11,7 +11,7 @@ from dyncrit.codec.walk import BYTES_KEY
 from dyncrit.errors import DocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dyncrit.codec.framing import Frame
     from dyncrit.codec.message import Codecs
@@ -38,36 +38,32 @@ class ImageWriter:
         """The bytes before the first record."""
         return framing.write_head(self.frame.image_type, self.frame.byte_order, self.frame.framing)
 
-    def encode(self, first: int, documents: Sequence[JsonObject]) -> Iterator[bytes]:
+    def encode(self, first: int, documents: list[JsonObject]) -> Iterator[bytes]:
         """The bytes of consecutive entries, of which the first has the index ``first``.
 
-        Raises DocumentError with the entry's index and the field path of what is wrong.
+        The documents are used up. Raises DocumentError with the entry's index and the field path of what is wrong.
         """
-        index = first
-        try:
-            if not self.frame.image_type.has_payload and first >= len(self.frame.image_type.records) - 1:
-                encode, pack = self._encoder(first), self._pack_length
-                encoded = []
-                for index, document in enumerate(documents, first):  # noqa: B007 (for the error's place)
-                    record = encode(document)
-                    encoded += (pack(len(record)), record)
-                yield b"".join(encoded)
+        image_type = self.frame.image_type
+        if not image_type.has_payload and first >= len(image_type.records) - 1:
+            codec = self.codecs.codec(self.as_message or image_type.record(first).message)
+            if (records := codec.encode_all(documents)) is not None:
+                pack = self._pack_length
+                yield b"".join([part for record in records for part in (pack(len(record)), record)])
                 return
-            for index, document in enumerate(documents, first):  # noqa: B007
-                record, payload = self.parse(index, document)
-                yield from self.entry(index, record, payload)
-        except DocumentError as error:
-            raise error.within(f"entries[{index}]") from None
+        for index, document in enumerate(documents, first):
+            try:
+                yield from self.entry(index, *self.parse(index, document))
+            except DocumentError as error:
+                raise error.within(f"entries[{index}]") from None
 
     def parse(self, index: int, document: JsonObject) -> tuple[bytes, Payload | None]:
-        """The record and payload of one entry's document, which is left as it is."""
-        _expect_object(document)
-        layout = self.frame.image_type.record(index).payload
-        payload = None
-        if layout:
-            document = document.copy()
-            payload = extra.take_payload(layout, document, self.codecs)
-        return self._encoder(index)(document), payload
+        """The record and payload of one entry's document, which is used up."""
+        if type(document) is not dict or ERROR_KEY in document:
+            document = _without_error(document)
+        layout = self.frame.image_type.record(index)
+        payload = extra.take_payload(layout.payload, document, self.codecs) if layout.payload else None
+        codec = self.codecs.codec(self.as_message or layout.message)
+        return codec.encode(document, allow_unknown=self.allow_unknown), payload
 
     def entry(self, index: int, record: bytes, payload: Payload | None) -> Iterator[bytes]:
         """The bytes of one entry. Raises DocumentError where record and payload contradict each other."""
@@ -76,17 +72,6 @@ class ImageWriter:
             yield from write_payload(layout, record, payload, self.frame.byte_order)
         elif payload is not None:
             raise DocumentError(f"{self.frame.image_type.name} entries have no payload", extra.KEY)
-
-    def _encoder(self, index: int) -> Any:
-        message = self.as_message or self.frame.image_type.record(index).message
-        codec, allow_unknown = self.codecs.codec(message), self.allow_unknown
-
-        def encode(document: JsonObject) -> bytes:
-            if type(document) is not dict or ERROR_KEY in document:
-                document = _without_error(document)
-            return codec.encode(document, allow_unknown=allow_unknown)
-
-        return encode
 
 
 def _expect_object(document: object) -> None:

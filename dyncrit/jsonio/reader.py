@@ -57,13 +57,21 @@ class DocumentReader:
             while True:
                 while batch := self._scanner.batch(lines=False):
                     yield batch
-                yield [_only_extra_blobs(self._scanner.value())]
+                yield [self._entry()]
                 if self._scanner.accept(b"]"):
                     break
                 self._scanner.expect(b",", "a comma or ] behind an entry")
         late = self._late_keys()
         if unexpected := [key for key in late if key not in self._known_late]:
             raise DocumentError(f"{unexpected[0]!r} stands behind the entries; it must stand before them")
+
+    def _entry(self) -> Any:
+        """The entry that comes next, with blobs only where they can be streamed on."""
+        blobs = self._scanner.blobs
+        entry: Any = self._scanner.entry()
+        if self._scanner.blobs == blobs or not isinstance(entry, dict):
+            return entry
+        return {key: value if key == _BLOB_KEY else _without_blobs(value) for key, value in entry.items()}
 
     def _begin(self) -> Scanner:
         self._file.seek(0)
@@ -127,17 +135,11 @@ class DocumentReader:
             while batch := self._scanner.batch(lines=True):
                 yield batch
             if self._scanner.peek():
-                yield [_only_extra_blobs(self._scanner.value())]
-
-
-def _only_extra_blobs(entry: Any) -> Any:
-    """An entry with blobs only where they can be streamed on; elsewhere they are text again."""
-    if not isinstance(entry, dict):
-        return entry
-    return {key: value if key == _BLOB_KEY else _without_blobs(value) for key, value in entry.items()}
+                yield [self._entry()]
 
 
 def _without_blobs(value: Any) -> Any:
+    """A value with base64 in place of blobs."""
     if isinstance(value, LongString):
         return b"".join(base64_string(value.pieces()))[1:-1].replace(b"\\n", b"\n").decode("ascii")
     if isinstance(value, list):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CHUNK_SIZE = 1 << 18
 _LONG_STRING = 8 << 20
 _MAX_DEPTH = 2000
+_MAX_MISSES = 3
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -39,7 +40,10 @@ _OBJECTS = re.compile(rb"(?:[ \t\r\n]*+%b)++(?=[ \t\r]*+\n)" % _OBJECT.pattern, 
 
 
 class Scanner:
-    """Reads JSON values one after the other from a file. Errors name the byte where they are."""
+    """Reads JSON values one after the other from a file. Errors name the byte where they are.
+
+    ``blobs`` counts the strings that were too long to hold.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -47,6 +51,8 @@ class Scanner:
         self._base = 0
         self._position = 0
         self._ended = False
+        self.blobs = 0
+        self._misses = 0  # guesses of batch() that were wrong in the list that is open
         if self.peek() == b"\xef" and self._buffer.startswith(b"\xef\xbb\xbf"):
             self._position = 3  # a byte order mark, as some editors write
 
@@ -95,6 +101,19 @@ class Scanner:
         text, blobs, offset = self._value_text()
         return self._parse(text, offset, blobs)
 
+    def entry(self) -> Json:
+        """The value that comes next, as :meth:`value`, but taken apart: a large object is never held as text."""
+        if self.peek() != b"{":
+            return self.value()
+        self._position += 1
+        entry: dict[str, Json] = {}
+        while not self.accept(b"}"):
+            if entry:
+                self.expect(b",", "a comma or } behind a value")
+            key = self.key()
+            entry[key] = self._list() if self.peek() == b"[" else self.value()
+        return entry
+
     def skip_value(self) -> None:
         """Pass over the value that comes next."""
         self._value_text()
@@ -107,6 +126,8 @@ class Scanner:
         """
         if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
             self._fill()
+        if self._misses < _MAX_MISSES and (values := self._guessed_batch(lines=lines)):
+            return values
         pattern = _OBJECTS if lines else _OBJECTS_AND_COMMAS
         match = pattern.match(self._buffer, self._position)
         if not match:
@@ -119,6 +140,28 @@ class Scanner:
             values = self._parse(b"[%b]" % text[:-1], offset - 1, [])
         self._position = match.end()
         return list(values)
+
+    def _guessed_batch(self, *, lines: bool) -> list[Any]:
+        """A batch that ends where one could: before the last ``{`` at hand that a comma stands before.
+
+        That this is no place within an object is sure if the text up to it parses as a list's items.
+        """
+        start, buffer = self._position, self._buffer
+        if lines:
+            end = after = buffer.rfind(b"\n", start)
+            text = buffer[start:end].rstrip().replace(b"\n", b",")
+        else:
+            end, after = _last_comma(buffer, start)
+            text = buffer[start:end]
+        if end <= start:
+            return []
+        try:
+            values: list[Any] = orjson.loads(b"[%b]" % text)
+        except orjson.JSONDecodeError:
+            self._misses += 1
+            return []
+        self._position = after
+        return values
 
     def skip_batch(self) -> bool:
         """Pass over objects as :meth:`batch` does; false where there are none."""
@@ -139,6 +182,22 @@ class Scanner:
             else ""
         )
         raise DocumentError(f"not JSON: {problem}{what}", f"byte {at}") from None
+
+    def _list(self) -> list[Json]:
+        """The list that comes next, its objects taken in batches."""
+        self._position += 1
+        items: list[Json] = []
+        if self.accept(b"]"):
+            return items
+        misses, self._misses = self._misses, 0
+        while True:
+            while batch := self.batch(lines=False):
+                items += batch
+            items.append(self.value())
+            if self.accept(b"]"):
+                self._misses = misses
+                return items
+            self.expect(b",", "a comma or ] behind a value")
 
     def _fill(self) -> bool:
         """Read on; what is behind is dropped. False at the end of the file."""
@@ -205,6 +264,7 @@ class Scanner:
                 self.fail("a string that does not end", self._base + at)
             return False
         blob = LongString(self._base + at)
+        self.blobs += 1
         parts += (self._buffer[self._position : at], b'{"%b":%d}' % (_BLOB_KEY.encode(), len(blobs)))
         blobs.append(blob)
         self._position = at + 1
@@ -239,6 +299,20 @@ class Scanner:
             self.fail(error.msg, offset + before)
         except ValueError as error:
             self.fail(str(error), offset)
+
+
+def _last_comma(buffer: bytes, start: int) -> tuple[int, int]:
+    """The last comma between two objects that may be a list's items: its position and the one behind it."""
+    brace = len(buffer)
+    for _ in range(64):
+        brace = buffer.rfind(b"{", start, brace)
+        if brace < 0:
+            break
+        before = buffer[max(start, brace - 64) : brace].rstrip()
+        if before.endswith(b","):
+            comma = max(start, brace - 64) + len(before) - 1
+            return comma, comma + 1
+    return -1, -1
 
 
 def _refuse_constant(name: str) -> NoReturn:
