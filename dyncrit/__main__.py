@@ -1,8 +1,6 @@
 """``python -m dyncrit``: the command line."""
 
-import sys
-
-from dyncrit.cli import main
+from dyncrit.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,6 +30,8 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             return
     if target.is_dir():
         raise IsADirectoryError(21, "Is a directory", str(path))
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".new")
     try:
         with os.fdopen(handle, "w+b") as file:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dyncrit.codec.framing import read_frame
 from dyncrit.codec.header import parse_header, show_header
@@ -14,15 +13,14 @@ from dyncrit.codec.reader import ERROR_KEY, ImageReader
 from dyncrit.codec.source import Source, seekable
 from dyncrit.codec.writer import ImageWriter
 from dyncrit.errors import DocumentError, DyncritError, RawImageError
-from dyncrit.jsonio import DocumentReader, DocumentWriter
+from dyncrit.jsonio.writer import DocumentWriter
 
 if TYPE_CHECKING:
-    from dyncrit.jsonio import Format
+    from dyncrit.jsonio.writer import Format
     from dyncrit.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
+class DecodeOptions(NamedTuple):
     """How images become documents.
 
     ``payloads`` false leaves a size in place of each payload. ``as_message`` names the message of
@@ -73,6 +71,8 @@ def encode_document(
     Memory holds an entry at a time. Raises DocumentError with the file and the path of what is wrong.
     ``allow_unknown`` passes over keys that no field has.
     """
+    from dyncrit.jsonio.reader import DocumentReader
+
     try:
         file = seekable(document)
         _refuse_image(file, name, schema)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class DyncritError(Exception):
     """Something the caller gave is wrong; ``str()`` is one line that says what and where.
@@ -37,3 +42,15 @@ class DocumentError(DyncritError):
 
 class SchemaError(DyncritError):
     """A schema source that can't be read, compiled or searched."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, or nothing.
+
+    >>> did_you_mean("pgae_id", ["page_id", "pages"])
+    '; did you mean page_id?'
+    """
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,5 +1,5 @@
 """The command line: reads arguments, calls the library, prints."""
 
-from dyncrit.cli.main import main
+from dyncrit.cli.main import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
 _ENVIRONMENT = "DYNCRIT_PROTO_DIR"
 
 
-@dataclass(slots=True)
 class SchemaChoice:
     """What the options say of the schema; :meth:`schema` gives it, :meth:`reason` why it is that one."""
 
-    proto_dir: Path | None = None
-    descriptor_set: Path | None = None
-    criu: str | None = None
-    table: Path | None = None
-    no_cache: bool = False
-    verbose: bool = False
+    def __init__(self) -> None:
+        self.proto_dir: Path | None = None
+        self.descriptor_set: Path | None = None
+        self.criu: str | None = None
+        self.table: Path | None = None
+        self.no_cache = False
+        self.verbose = False
 
     def schema(self) -> Schema:
         """The schema that was chosen. Raises SchemaError where it can't be had."""

@@ -98,6 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else _OK
 
 
+def run() -> NoReturn:
+    """Run the command line as a process: ends it without taking the interpreter apart, which takes 10 ms."""
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _BROKEN_PIPE
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _complain(message: str) -> int:
     """One line on stderr, whatever names with line breaks in them it quotes."""
     line = message.replace("\n", "\\n").replace("\r", "\\r")

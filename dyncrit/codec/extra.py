@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dyncrit.codec.payload import Content, Payload, PayloadValue, Submessage
 from dyncrit.codec.render import parse_base64, show_base64
 from dyncrit.errors import DocumentError
-from dyncrit.schema.layout import Array, Counted, Parts, PayloadLayout, Rest, Submessages
+from dyncrit.schema.layout import Counted, Parts, PayloadLayout, Rest, Submessages
 
 if TYPE_CHECKING:
     from dyncrit.codec.message import Codecs

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from dyncrit.errors import ImageError, RawImageError
 from dyncrit.schema.images import IMG_COMMON, IMG_SERVICE
@@ -27,8 +26,7 @@ _CHUNK_SIZE = 1 << 20
 _PAGE_ALIGN = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What the head of an image tells. ``size`` is the head's, in bytes."""
 
     image_type: ImageType
@@ -164,16 +162,13 @@ def _frame_without_magic(
     source: Source, table: ImageTable, file_name: str, start: bytes, as_message: str
 ) -> Frame | None:
     """The frame of a file that is one length and one message, as plugins write them."""
-    named = table.by_file_name(file_name)
-    if named is not None and named.magic is not None:
-        return None
-    if named is None:
-        if not as_message:
-            return None
-        named = lone_message_type(as_message)
     for byte_order in _BYTE_ORDERS:
-        if len(start) == 8 and int.from_bytes(start, byte_order) == source.size - named.length_size:
-            return Frame(named, byte_order, "v1.0", 0)
+        if len(start) == 8 and int.from_bytes(start, byte_order) == source.size - 8:
+            named = table.by_file_name(file_name)
+            if named is not None and named.magic is None:
+                return Frame(named, byte_order, "v1.0", 0)
+            if named is None and as_message:
+                return Frame(lone_message_type(as_message), byte_order, "v1.0", 0)
     return None
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, get_args
 
 from dyncrit.codec.framing import Frame, Framing, default_framing, lone_message_type
-from dyncrit.errors import DocumentError
+from dyncrit.errors import DocumentError, did_you_mean
 from dyncrit.types import ByteOrder
 
 if TYPE_CHECKING:
@@ -45,10 +44,8 @@ def parse_header(header: JsonObject, table: ImageTable) -> tuple[Frame, str]:
     """
     for key in header:
         if key not in _KEYS:
-            near = difflib.get_close_matches(key, (*_KEYS, ENTRIES_KEY), 1)
-            raise DocumentError(
-                f"a document has no key {key!r:.60}{f'; did you mean {near[0]}?' if near else ''}"
-            )
+            hint = did_you_mean(key, (*_KEYS, ENTRIES_KEY))
+            raise DocumentError(f"a document has no key {key!r:.60}{hint}")
     as_message = _text(header, _MESSAGE_KEY, "")
     image_type = _image_type(header, table, as_message)
     framing = _choice(header, _FRAMING_KEY, Framing, default_framing(image_type))
@@ -67,8 +64,7 @@ def _image_type(header: JsonObject, table: ImageTable, as_message: str) -> Image
         raise DocumentError(f"expected the name of an image type, found {name!r:.60}", MAGIC_KEY)
     if image_type := table.by_name(name):
         return image_type
-    near = difflib.get_close_matches(name, table.names, 3)
-    hint = f"; near it: {', '.join(near)}" if near else ""
+    hint = did_you_mean(name, table.names)
     raise DocumentError(f"no image type {name!r:.60} in the image table{hint}", MAGIC_KEY)
 
 

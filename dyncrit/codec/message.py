@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from dyncrit.codec import direct, walk
+from dyncrit.codec.decoders import is_direct
 from dyncrit.codec.plan import Planner, Style
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class PythonCodec:
 
     def __init__(self, plan: MessagePlan) -> None:
         self._plan = plan
-        self._direct = direct.DirectCodec(plan) if plan.fields and direct.is_direct(plan) else None
+        self._direct = direct.DirectCodec(plan) if plan.fields and is_direct(plan) else None
 
     def decode(self, record: bytes) -> JsonObject:
         """See :class:`MessageCodec`."""

@@ -6,12 +6,11 @@ whatever the schema knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from dyncrit.codec import wire
 from dyncrit.codec.source import PIECE_SIZE, Extent, Source
-from dyncrit.errors import DocumentError, ImageError
+from dyncrit.errors import DocumentError
 from dyncrit.schema.layout import Array, Counted, FieldNumber, Parts, PayloadLayout, Rest, Submessages
 
 if TYPE_CHECKING:
@@ -22,28 +21,32 @@ if TYPE_CHECKING:
 Content: TypeAlias = "bytes | Blob"
 
 
-@dataclass(slots=True)
 class Submessage:
     """A message within a payload, as its bytes, and the data behind it."""
 
-    record: bytes
-    data: Content
-    padding: bytes = b""
+    __slots__ = ("data", "padding", "record")
+
+    def __init__(self, record: bytes, data: Content, padding: bytes = b"") -> None:
+        self.record = record
+        self.data = data
+        self.padding = padding
 
 
 PayloadValue: TypeAlias = "Content | dict[str, Content] | list[int] | list[Submessage]"
 
 
-@dataclass(slots=True)
 class Payload:
     """A payload: bytes, several named runs of bytes, numbers, or messages, by the kind of its layout.
 
     ``padding`` holds the bytes that fill it up, where they are not zeros. ``size`` is what it takes in the file.
     """
 
-    value: PayloadValue
-    padding: bytes = b""
-    size: int = field(default=0, compare=False)
+    __slots__ = ("padding", "size", "value")
+
+    def __init__(self, value: PayloadValue, padding: bytes = b"", size: int = 0) -> None:
+        self.value = value
+        self.padding = padding
+        self.size = size
 
 
 def read_payload(

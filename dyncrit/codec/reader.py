@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.codec import extra, framing
 from dyncrit.codec.payload import Payload, read_payload
@@ -25,8 +24,7 @@ ERROR_KEY = "@error"
 _BATCH_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEntry:
+class ReadEntry(NamedTuple):
     """An entry as it stands in the file; ``offset`` is where its record's length begins."""
 
     index: int

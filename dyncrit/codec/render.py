@@ -7,11 +7,8 @@ or a notation can't express one, it is shown as a number.
 from __future__ import annotations
 
 import binascii
-import ipaddress
-import quopri
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.codec.names import DICTS, FLAGS
 
@@ -24,8 +21,7 @@ if TYPE_CHECKING:
 _KERNEL_MINOR_BITS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(NamedTuple):
     """How an integer is shown, and how a string in its place is read (raises ValueError)."""
 
     show: Callable[[int], int | str]
@@ -81,11 +77,15 @@ def show_unix_name(value: bytes) -> str:
 
     Not every name comes back from it (``a\\r\\nb\\nc``): the caller compares and keeps the bytes.
     """
+    import quopri
+
     return quopri.encodestring(value).decode("ascii", "surrogateescape")
 
 
 def parse_unix_name(text: str) -> bytes:
     """The inverse of :func:`show_unix_name`."""
+    import quopri
+
     return quopri.decodestring(text.encode("utf-8", "surrogateescape"))
 
 
@@ -100,6 +100,8 @@ def show_addresses(values: list[int], byte_order: ByteOrder) -> list[int] | list
     The memory bytes of each u32 are in network order, so what they are as a number depends on the
     host's ``byte_order``.
     """
+    import ipaddress
+
     packed = b"".join([value.to_bytes(4, byte_order) for value in values])
     if len(values) == 1:
         return [str(ipaddress.IPv4Address(packed))]
@@ -110,6 +112,8 @@ def show_addresses(values: list[int], byte_order: ByteOrder) -> list[int] | list
 
 def parse_address(text: str, byte_order: ByteOrder) -> list[int]:
     """The u32s of an address; raises ValueError."""
+    import ipaddress
+
     packed = ipaddress.ip_address(text).packed
     return [int.from_bytes(packed[at : at + 4], byte_order) for at in range(0, len(packed), 4)]
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from dyncrit.errors import ImageError
@@ -50,13 +47,15 @@ class Source:
             raise ImageError(f"{what} of {size} bytes, {max(self.size - offset, 0)} left in the file")
 
 
-@dataclass(frozen=True, slots=True)
 class Extent:
     """A stretch of a source that is read when it is asked for, while the source is open."""
 
-    source: Source
-    offset: int
-    size: int
+    __slots__ = ("offset", "size", "source")
+
+    def __init__(self, source: Source, offset: int, size: int) -> None:
+        self.source = source
+        self.offset = offset
+        self.size = size
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes, in pieces of 1 MiB."""
@@ -72,6 +71,9 @@ def seekable(file: BinaryIO) -> BinaryIO:
     """``file``, or a temporary copy of what is left in it if it can't seek."""
     if file.seekable():
         return file
+    import shutil
+    import tempfile
+
     copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives on)
     shutil.copyfileobj(file, copy, PIECE_SIZE)
     return copy  # type: ignore[return-value]  # it is one, from Python 3.11 on

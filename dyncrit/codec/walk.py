@@ -5,12 +5,11 @@ It is right for every record; :mod:`dyncrit.codec.direct` is faster for plain on
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from dyncrit.codec import unknown, wire
 from dyncrit.codec.render import parse_base64, show_base64
-from dyncrit.errors import DocumentError, ImageError
+from dyncrit.errors import DocumentError, ImageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,9 +240,8 @@ def _parse_text(field: FieldPlan, value: str, path: str) -> Any:
     if field.names is not None:
         if value in field.numbers:
             return field.numbers[value]
-        near = difflib.get_close_matches(value, field.numbers, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise DocumentError(f"no value {value!r:.60}; {hint}there are {', '.join(field.numbers)}", path)
+        hint = did_you_mean(value, field.numbers)
+        raise DocumentError(f"no value {value!r:.60}{hint} (there are {', '.join(field.numbers)})", path)
     if field.parse is None:
         return value
     try:
@@ -275,9 +273,9 @@ def _insert_unknown(elements: list[bytes], items: object, path: str, depth: int)
 def _check_keys(plan: MessagePlan, document: JsonObject, path: str) -> None:
     for key in document:
         if key not in plan.by_name and key != unknown.KEY:
-            near = difflib.get_close_matches(key, plan.by_name, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise DocumentError(f"{plan.name} has no field {key!r:.60}{hint}", *_place(path))
+            raise DocumentError(
+                f"{plan.name} has no field {key!r:.60}{did_you_mean(key, plan.by_name)}", *_place(path)
+            )
 
 
 def _kept_bytes(text: object) -> bytes:

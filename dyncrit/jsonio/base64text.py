@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import binascii
-import json
 import struct
-import tempfile
 from typing import TYPE_CHECKING
 
 from dyncrit.errors import DocumentError
@@ -43,6 +41,8 @@ class LongString:
 
     def __init__(self, offset: int) -> None:
         self._place = f"byte {offset}"
+        import tempfile
+
         self._file = tempfile.TemporaryFile(prefix="dyncrit-")  # noqa: SIM115 (lives as long as the string)
         self._rest = b""
         self._ended = False
@@ -56,6 +56,8 @@ class LongString:
         for white in _WHITE_SPACE:
             text = text.replace(white, b"")
         if b"\\" in text:
+            import json
+
             try:
                 text = json.loads(b'"%b"' % text).encode("ascii")
             except ValueError:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
-import secrets
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import orjson
@@ -35,7 +34,7 @@ class DocumentWriter:
         self._lines = format == "ndjson"
         self._pretty = pretty and not self._lines
         self._option = orjson.OPT_INDENT_2 if self._pretty else 0
-        self._token = secrets.token_hex(16)
+        self._token = os.urandom(16).hex()
         self._first = True
 
     def begin(self, header: JsonObject) -> None:
@@ -136,6 +135,8 @@ class DocumentWriter:
         try:
             return orjson.dumps(value, default=mark, option=self._option), blobs
         except TypeError:
+            import json
+
             blobs.clear()
             indent = 2 if self._pretty else None
             separators = (",", ": " if self._pretty else ":")

@@ -6,29 +6,22 @@ that one is wanted at nearly every start (``python -m dyncrit.schema.catalogue``
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from dyncrit.errors import SchemaError
+from dyncrit.errors import SchemaError, did_you_mean
+from dyncrit.schema.bundled import DATA, NEWEST, NEWEST_SET
 from dyncrit.schema.options import CRIU_OPTIONS_NUMBER, OPTION_FIELDS
-from dyncrit.schema.pool import DESCRIPTOR_PROTO
+from dyncrit.schema.pool import DESCRIPTOR_PROTO, in_dependency_order, unknown_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto
-
-NEWEST = "4.2"
-"""The newest release in the catalogue; on the wire it is a superset of all others."""
-
-_DATA = Path(__file__).with_name("data")
-_NEWEST_SET = _DATA / f"criu-{NEWEST}.binpb"
 
 # Renamed as a whole in v4.0, fields and wire format kept (plugins/amdgpu/criu-amdgpu.proto).
 _OLD_MESSAGE_NAMES = {"kfd_device_entry": "device_entry", "kfd_bo_entry": "bo_entry"}
@@ -115,7 +108,7 @@ class History:
 @cache
 def history() -> History:
     """The history of the schema, read once."""
-    data: dict[str, Any] = orjson.loads((_DATA / "history.json").read_bytes())
+    data: dict[str, Any] = orjson.loads((DATA / "history.json").read_bytes())
     messages = (
         MessageHistory(
             name, row["file"], row["releases"][0], tuple(FieldRow(*field) for field in row["fields"])
@@ -145,14 +138,8 @@ def resolve_release(version: str) -> str:
         wanted = wanted.rpartition(".")[0]
     if wanted in releases:
         return wanted
-    near = difflib.get_close_matches(wanted, releases, 3, 0.3)
-    hint = f"; near it: {', '.join(near)}" if near else ""
+    hint = did_you_mean(wanted, releases)
     raise SchemaError(f"no CRIU release {version!r} in the catalogue ({releases[0]} to {releases[-1]}){hint}")
-
-
-def newest_set() -> bytes:
-    """The newest release as a serialised FileDescriptorSet."""
-    return _NEWEST_SET.read_bytes()
 
 
 def build_release(release: str) -> FileDescriptorSet:
@@ -262,5 +249,16 @@ def _criu_options(options: Iterable[tuple[str, str | bool]]) -> bytes:
     return bytes((tag & 0x7F | 0x80, tag >> 7, len(content))) + content
 
 
+def bundled_set() -> FileDescriptorSet:
+    """The newest release as it is bundled, to be loaded as it is.
+
+    Without opts.proto, whose options are read by number; with the message without fields.
+    """
+    files = [file for file in build_release(NEWEST).file if file.name != "opts.proto"]
+    for file in files:
+        file.dependency[:] = [name for name in file.dependency if name != "opts.proto"]
+    return FileDescriptorSet(file=in_dependency_order([unknown_file(), *files], NEWEST))
+
+
 if __name__ == "__main__":
-    _NEWEST_SET.write_bytes(build_release(NEWEST).SerializeToString(deterministic=True))
+    NEWEST_SET.write_bytes(bundled_set().SerializeToString(deterministic=True))

@@ -1,28 +1,25 @@
 """What an image type looks like, as data: its head, its records and the payload behind a record.
 
-These classes hold no behaviour but their defaults. The rows that use them are in
+These classes hold no behaviour but their defaults (named tuples, since dataclasses take a millisecond each to define). The rows that use them are in
 :mod:`dyncrit.schema.images`; the code that acts on them is :mod:`dyncrit.codec.payload`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Head = Literal["none", "common", "service"]
 """What stands before the magic since CRIU 1.6: nothing, IMG_COMMON or IMG_SERVICE."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldNumber:
+class FieldNumber(NamedTuple):
     """A field that decides about a payload; read by number, so that no schema is needed for it."""
 
     name: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """Bytes whose count is the sum of ``lengths``, then zeros up to a multiple of ``align``.
 
     Nothing of it is there when the field ``unless`` is true.
@@ -33,22 +30,19 @@ class Counted:
     unless: FieldNumber | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """Several runs of counted bytes, one after the other, each with a name in the document."""
 
     parts: tuple[tuple[str, FieldNumber], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(NamedTuple):
     """All bytes to the end of the file; nothing (and no ``extra`` key) when ``unless`` is true."""
 
     unless: FieldNumber | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(NamedTuple):
     """``count`` unsigned integers of ``width`` bytes in host byte order, padded to ``align``."""
 
     count: FieldNumber
@@ -56,8 +50,7 @@ class Array:
     align: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Submessages:
+class Submessages(NamedTuple):
     """``count`` times a u32 length, a ``message`` of that length, and its data padded to ``align``.
 
     The field ``length`` of the message counts the data.
@@ -72,8 +65,7 @@ class Submessages:
 PayloadLayout = Counted | Parts | Rest | Array | Submessages
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLayout:
+class RecordLayout(NamedTuple):
     """A record: the message it holds and the payload behind it, if any.
 
     A record that only introduces those behind it is not ``counted`` among the entries by ``info``.
@@ -84,8 +76,7 @@ class RecordLayout:
     counted: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ImageType:
+class ImageType(NamedTuple):
     """A row of the image table: one type of image made of records.
 
     ``magic`` is None for files without one. ``records`` describes the first record, the second and
@@ -117,8 +108,7 @@ class ImageType:
         return any(record.payload for record in self.records)
 
 
-@dataclass(frozen=True, slots=True)
-class RawFormat:
+class RawFormat(NamedTuple):
     """A row of the raw table: a file beside the images that has no records.
 
     ``starts`` are the bytes it begins with (any of them), as far as it can be told by content. A format

@@ -6,34 +6,32 @@ FieldOptions, where number 1018 is unknown), so they are parsed from the options
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
+from dyncrit.schema.engine import message_class, new_pool
+
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.message import Message
 
 CRIU_OPTIONS_NUMBER = 1018
 """The extension's number in google.protobuf.FieldOptions; never changed since v1.5."""
 
 OPTION_FIELDS = (
-    ("hex", 1, FieldDescriptorProto.TYPE_BOOL),
-    ("ipadd", 2, FieldDescriptorProto.TYPE_BOOL),
-    ("flags", 3, FieldDescriptorProto.TYPE_STRING),
-    ("dev", 4, FieldDescriptorProto.TYPE_BOOL),
-    ("odev", 5, FieldDescriptorProto.TYPE_BOOL),
-    ("dict", 6, FieldDescriptorProto.TYPE_STRING),
-    ("conv", 7, FieldDescriptorProto.TYPE_STRING),
+    ("hex", 1, FieldDescriptor.TYPE_BOOL),
+    ("ipadd", 2, FieldDescriptor.TYPE_BOOL),
+    ("flags", 3, FieldDescriptor.TYPE_STRING),
+    ("dev", 4, FieldDescriptor.TYPE_BOOL),
+    ("odev", 5, FieldDescriptor.TYPE_BOOL),
+    ("dict", 6, FieldDescriptor.TYPE_STRING),
+    ("conv", 7, FieldDescriptor.TYPE_STRING),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CriuOptions:
+class CriuOptions(NamedTuple):
     """The options of one field. ``flags``, ``dict`` and ``conv`` name a map, or are empty."""
 
     hex: bool = False
@@ -63,6 +61,8 @@ def criu_options(field: FieldDescriptor) -> CriuOptions:
 @cache
 def _holder_class() -> type[Message]:
     """A message with CRIU_Opts under number 1018, as FieldOptions has it."""
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+
     file = FileDescriptorProto(name="dyncrit/options.proto", package="dyncrit")
     options = file.message_type.add(name="CriuOptions")
     for name, number, kind in OPTION_FIELDS:
@@ -74,6 +74,6 @@ def _holder_class() -> type[Message]:
         type_name=".dyncrit.CriuOptions",
         label=FieldDescriptorProto.LABEL_OPTIONAL,
     )
-    pool = descriptor_pool.DescriptorPool()
+    pool = new_pool()
     pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("dyncrit.FieldOptions"))
+    return message_class(pool.FindMessageTypeByName("dyncrit.FieldOptions"))

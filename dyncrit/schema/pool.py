@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from google.protobuf.message import DecodeError
-
 from dyncrit.errors import SchemaError
+from dyncrit.schema.engine import new_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.descriptor_pb2 import DescriptorProto
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
 DESCRIPTOR_PROTO = "google/protobuf/descriptor.proto"
 
@@ -22,8 +20,44 @@ UNKNOWN_MESSAGE = "dyncrit.unknown_entry"
 """The full name of a message without fields, in every pool: what it parses are unknown fields."""
 
 
+class MessagePool:
+    """A descriptor pool of its own for some files, and their messages by name.
+
+    ``files`` are serialised FileDescriptorProtos, each behind those it imports.
+    """
+
+    def __init__(self, files: Iterable[bytes]) -> None:
+        self.pool = new_pool()
+        self._files = [self.pool.AddSerializedFile(file) for file in files]
+
+    def find(self, name: str) -> Descriptor | None:
+        """A message by its full name, or without its package; the empty name is UNKNOWN_MESSAGE's."""
+        try:
+            return self.pool.FindMessageTypeByName(name or UNKNOWN_MESSAGE)
+        except (KeyError, ValueError):
+            return self._by_short_name.get(name)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all top-level messages without their packages, sorted."""
+        return sorted(self._by_short_name)
+
+    @cached_property
+    def _by_short_name(self) -> dict[str, Descriptor]:
+        """The first top-level message with each name."""
+        found: dict[str, Descriptor] = {}
+        for file in self._files:
+            if file.package not in ("dyncrit", "google.protobuf"):
+                for name, descriptor in file.message_types_by_name.items():
+                    found.setdefault(name, descriptor)
+        return found
+
+
 def parse_descriptor_set(data: bytes, place: str) -> list[FileDescriptorProto]:
     """The files in a serialised FileDescriptorSet. Raises SchemaError at ``place`` if it is not one."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from google.protobuf.message import DecodeError
+
     try:
         files = list(FileDescriptorSet.FromString(data).file)
     except DecodeError as error:
@@ -33,46 +67,49 @@ def parse_descriptor_set(data: bytes, place: str) -> list[FileDescriptorProto]:
     return files
 
 
-def build_pool(
-    files: Iterable[FileDescriptorProto], place: str
-) -> tuple[descriptor_pool.DescriptorPool, dict[str, Descriptor]]:
-    """A pool of its own for ``files`` (in any order), and its messages by name.
+def build_pool(files: Iterable[FileDescriptorProto], place: str) -> MessagePool:
+    """A pool for ``files``, in any order.
 
-    Messages are named without their package where that is unambiguous, and always with it. Values of
-    top-level enums share one scope a package, and in CRIU v0.7-v1.3.1 and v1.7-v2.6 two files that never import
-    each other define the same value (``TUN``, ``NONE``): such a file is moved to a package of its own.
+    Values of top-level enums share one scope a package, and in CRIU v0.7-v1.3.1 and v1.7-v2.6 two files
+    that never import each other define the same value (``TUN``, ``NONE``): such a file is moved to a
+    package of its own. Raises SchemaError at ``place`` for files that don't fit together.
     """
-    ordered = _in_dependency_order(list(files), place)
+    ordered = in_dependency_order(list(files), place)
     _separate_clashes(ordered)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(_unknown_file().SerializeToString())
-    messages: dict[str, Descriptor] = {"": pool.FindMessageTypeByName(UNKNOWN_MESSAGE)}
-    for file in ordered:
-        try:
-            pool.AddSerializedFile(file.SerializeToString())
-        except TypeError as error:  # what protobuf raises for a file that it can't link
-            raise SchemaError(f"can't load {file.name}: {error}", place) from error
-        if file.name != DESCRIPTOR_PROTO:
-            _collect(pool.FindFileByName(file.name).message_types_by_name.values(), messages)
-    return pool, messages
+    try:
+        return MessagePool(file.SerializeToString() for file in (unknown_file(), *ordered))
+    except TypeError as error:  # what protobuf raises for a file that it can't link
+        raise SchemaError(f"can't be loaded: {error}", place) from error
 
 
-def _collect(descriptors: Iterable[Descriptor], messages: dict[str, Descriptor]) -> None:
-    for descriptor in descriptors:
-        if descriptor.containing_type is None:
-            messages.setdefault(descriptor.name, descriptor)
-        messages[descriptor.full_name] = descriptor
-        _collect(descriptor.nested_types, messages)
+def unknown_file() -> FileDescriptorProto:
+    """The file with the message without fields."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-
-def _unknown_file() -> FileDescriptorProto:
     package, name = UNKNOWN_MESSAGE.split(".")
     file = FileDescriptorProto(name="dyncrit/unknown.proto", package=package)
     file.message_type.add(name=name)
     return file
 
 
-def _in_dependency_order(files: list[FileDescriptorProto], place: str) -> list[FileDescriptorProto]:
+def split_descriptor_set(data: bytes) -> Iterator[bytes]:
+    """The files in a serialised FileDescriptorSet that is known to be sound, each still serialised."""
+    position = 0
+    while position < len(data):
+        length = shift = 0
+        position += 1  # the tag of field 1
+        while True:
+            byte = data[position]
+            length |= (byte & 0x7F) << shift
+            position, shift = position + 1, shift + 7
+            if byte < 0x80:
+                break
+        yield data[position : position + length]
+        position += length
+
+
+def in_dependency_order(files: list[FileDescriptorProto], place: str) -> list[FileDescriptorProto]:
+    """The files with each behind those it imports; raises SchemaError where that can't be."""
     by_name = {file.name: file for file in files}
     if any(DESCRIPTOR_PROTO in file.dependency for file in files) and DESCRIPTOR_PROTO not in by_name:
         by_name[DESCRIPTOR_PROTO] = _descriptor_proto()
@@ -97,7 +134,7 @@ def _in_dependency_order(files: list[FileDescriptorProto], place: str) -> list[F
 def _descriptor_proto() -> FileDescriptorProto:
     from google.protobuf import descriptor_pb2
 
-    return FileDescriptorProto.FromString(descriptor_pb2.DESCRIPTOR.serialized_pb)
+    return descriptor_pb2.FileDescriptorProto.FromString(descriptor_pb2.DESCRIPTOR.serialized_pb)
 
 
 def _separate_clashes(files: list[FileDescriptorProto]) -> None:
@@ -105,19 +142,18 @@ def _separate_clashes(files: list[FileDescriptorProto]) -> None:
     taken: set[str] = set()
     moved: dict[str, str] = {}
     for file in files:
-        symbols = _symbols(file)
-        if symbols & taken and not file.package:
+        if _enum_values(file) & taken and not file.package:
             file.package = file.name.removesuffix(".proto").replace("-", "_").replace("/", "_") + "_proto"
-            names = [item.name for item in (*file.message_type, *file.enum_type)]
+            names = [item.name for item in file.message_type] + [item.name for item in file.enum_type]
             moved.update({f".{name}": f".{file.package}.{name}" for name in names})
-        taken |= _symbols(file)
+        taken |= _enum_values(file)
     if moved:
         for file in files:
             for message in file.message_type:
                 _rename_references(message, moved)
 
 
-def _symbols(file: FileDescriptorProto) -> set[str]:
+def _enum_values(file: FileDescriptorProto) -> set[str]:
     prefix = f"{file.package}." if file.package else ""
     return {prefix + value.name for enum in file.enum_type for value in enum.value}
 

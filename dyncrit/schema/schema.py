@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from google.protobuf import message_factory
-
-from dyncrit.errors import SchemaError
-from dyncrit.schema.cache import SchemaCache, content_key
-from dyncrit.schema.pool import build_pool, parse_descriptor_set
+from dyncrit.errors import SchemaError, did_you_mean
+from dyncrit.schema.bundled import NEWEST, NEWEST_SET
+from dyncrit.schema.engine import message_class
+from dyncrit.schema.pool import MessagePool, build_pool, parse_descriptor_set, split_descriptor_set
 from dyncrit.schema.table import ImageTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaSource:
+class SchemaSource(NamedTuple):
     """Where a schema comes from: ``kind`` is ``"release"``, ``"protos"`` or ``"descriptor-set"``.
 
     ``cached`` tells, for .proto files, whether the compiled set came out of the cache.
@@ -45,12 +39,10 @@ class Schema:
     'nr_pages'
     """
 
-    def __init__(
-        self, files: Iterable[FileDescriptorProto], source: SchemaSource, table: ImageTable | None = None
-    ) -> None:
+    def __init__(self, messages: MessagePool, source: SchemaSource, table: ImageTable | None = None) -> None:
         self.source = source
         self.table = table or ImageTable()
-        self.pool, self._messages = build_pool(files, source.name)
+        self._messages = messages
 
     @classmethod
     def release(cls, version: str | None = None) -> Schema:
@@ -58,13 +50,14 @@ class Schema:
 
         Raises SchemaError if the catalogue has no such release.
         """
+        if version in (None, NEWEST):
+            source = SchemaSource("release", f"CRIU {NEWEST}")
+            return cls(MessagePool(split_descriptor_set(NEWEST_SET.read_bytes())), source)
         from dyncrit.schema import catalogue
 
-        release = catalogue.resolve_release(version) if version else catalogue.NEWEST
+        release = catalogue.resolve_release(version)
         source = SchemaSource("release", f"CRIU {release}")
-        if release == catalogue.NEWEST:
-            return cls(parse_descriptor_set(catalogue.newest_set(), source.name), source)
-        return cls(catalogue.build_release(release).file, source)
+        return cls(build_pool(catalogue.build_release(release).file, source.name), source)
 
     @classmethod
     def from_protos(cls, folder: str | os.PathLike[str], *, use_cache: bool = True) -> Schema:
@@ -74,6 +67,7 @@ class Schema:
         rule. The compiled set is kept in the user's cache folder unless ``use_cache`` is false. Raises
         SchemaError with what protoc says where the files don't compile.
         """
+        from dyncrit.schema.cache import SchemaCache, content_key
         from dyncrit.schema.magics import read_magics
         from dyncrit.schema.prototree import find_prototree
 
@@ -92,7 +86,8 @@ class Schema:
         if tree.magic_header:
             table = table.with_magics(read_magics(tree.magic_header))
         source = SchemaSource("protos", str(folder), tree.magic_header, hit)
-        return cls(parse_descriptor_set(compiled, source.name), source, table)
+        files = parse_descriptor_set(compiled, source.name)
+        return cls(build_pool(files, source.name), source, table)
 
     @classmethod
     def from_descriptor_set(cls, file: str | os.PathLike[str]) -> Schema:
@@ -105,7 +100,7 @@ class Schema:
         except OSError as error:
             raise SchemaError(error.strerror or str(error), str(file)) from error
         source = SchemaSource("descriptor-set", str(file))
-        return cls(parse_descriptor_set(data, source.name), source)
+        return cls(build_pool(parse_descriptor_set(data, source.name), source.name), source)
 
     @staticmethod
     def default() -> Schema:
@@ -114,33 +109,35 @@ class Schema:
 
     def with_table(self, table: ImageTable) -> Schema:
         """This schema with another image table."""
-        other = object.__new__(Schema)
-        other.source, other.table, other.pool, other._messages = self.source, table, self.pool, self._messages
-        return other
+        return Schema(self._messages, self.source, table)
+
+    @property
+    def pool(self) -> DescriptorPool:
+        """The descriptor pool with all messages."""
+        return self._messages.pool
 
     def message(self, name: str) -> Descriptor | None:
         """The descriptor of a message, by its name with or without its package, or None.
 
         The empty name stands for a message without fields.
         """
-        return self._messages.get(name)
+        return self._messages.find(name)
 
     def required_message(self, name: str) -> Descriptor:
-        """As :meth:`message`, but raises SchemaError, with the nearest names, where there is none."""
-        if descriptor := self._messages.get(name):
+        """As :meth:`message`, but raises SchemaError, with the nearest name, where there is none."""
+        if descriptor := self._messages.find(name):
             return descriptor
-        near = difflib.get_close_matches(name, self._messages, 3)
-        hint = f"; near it: {', '.join(near)}" if near else ""
+        hint = did_you_mean(name, self.message_names)
         raise SchemaError(f"no message {name!r} in the schema{hint}", self.source.name)
 
     def message_class(self, name: str) -> type[Message]:
         """The class of a message, or of the message without fields where the schema lacks it."""
-        return message_factory.GetMessageClass(self._messages.get(name) or self._messages[""])
+        return message_class(self._messages.find(name) or self.required_message(""))
 
     @property
     def message_names(self) -> list[str]:
         """The names of all messages, sorted."""
-        return sorted({d.full_name: d.name for d in self._messages.values() if d.fields}.values())
+        return self._messages.names
 
 
 @cache

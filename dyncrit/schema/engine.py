@@ -1,0 +1,42 @@
+"""protobuf's run-time: descriptor pools and message classes.
+
+They come straight from protobuf's C module where it can be had: the public modules for them import the whole pure-Python
+implementation as well, which takes longer than decoding an image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
+
+try:
+    from google._upb import _message as _c_module
+except ImportError:  # another implementation of protobuf
+    _c_module = None
+
+
+def new_pool() -> DescriptorPool:
+    """An empty descriptor pool."""
+    if _c_module is not None:
+        pool: DescriptorPool = _c_module.DescriptorPool()
+        return pool
+    from google.protobuf import descriptor_pool
+
+    return descriptor_pool.DescriptorPool()
+
+
+def message_class(descriptor: Descriptor) -> type[Message]:
+    """The class of a message type, always the same one for the same descriptor."""
+    if _c_module is not None:
+        from google.protobuf.message import Message
+
+        namespace: dict[str, Any] = {"DESCRIPTOR": descriptor, "__module__": None}
+        made: type[Message] = _c_module.MessageMeta(descriptor.name, (Message,), namespace)
+        return made
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(descriptor)
