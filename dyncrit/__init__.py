@@ -1,7 +1,7 @@
 """dyncrit: CRIU's checkpoint images of any release, without generated code.
 
 >>> import dyncrit
->>> image = dyncrit.load("tests/data/criu-4.2/core-1.img")
+>>> image = dyncrit.load("tests/data/criu-4.2/host/env00/core-66.img")
 >>> image.entries[0].message.tc.comm
 'env00'
 """

@@ -50,7 +50,7 @@ def load(
     of their own. Raises RawImageError for files that aren't made of records, ImageError for damaged
     ones, and OSError.
 
-    >>> image = load("tests/data/criu-4.2/core-1.img")
+    >>> image = load("tests/data/criu-4.2/host/env00/core-66.img")
     >>> image.type.name, image.entries[0].message.tc.comm
     ('CORE', 'env00')
     """
@@ -87,7 +87,7 @@ def dump(image: Image, file: PathOrFile) -> None:
 def dumps(image: Image) -> bytes:
     """The bytes of an image; as :func:`dump`.
 
-    >>> data = Path("tests/data/criu-4.2/core-1.img").read_bytes()
+    >>> data = Path("tests/data/criu-4.2/host/env00/core-66.img").read_bytes()
     >>> dumps(loads(data)) == data
     True
     """
