@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dyncrit
@@ -13,6 +12,7 @@ from dyncrit.codec.plan import Style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 PAGEMAP_ENTRIES = 1_000_000
 VMAS = 65_000

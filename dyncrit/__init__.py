@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from dyncrit.version import __version__
 
 if TYPE_CHECKING:
+    from dyncrit.entry import Entry
     from dyncrit.errors import DocumentError, DyncritError, ImageError, RawImageError, SchemaError
-    from dyncrit.image import Entry, Image, dump, dumps, iter_entries, load, loads
+    from dyncrit.image import Image, dump, dumps, iter_entries, load, loads
     from dyncrit.schema import ImageTable, ImageType, Schema
 
 __all__ = [

@@ -18,8 +18,8 @@ _DEFAULT_MODE = 0o666
 def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of ``path`` when the block ends without an error.
 
-    A file that is there keeps its mode and, where permitted, its owner; a symbolic link is followed, so that it stays a link. What is no
-    regular file (``/dev/stdout``, a pipe) is written to directly.
+    A file that is there keeps its mode and, where permitted, its owner; a symbolic link is followed, so
+    that it stays a link. What is no regular file (``/dev/stdout``, a pipe) is written to directly.
     """
     target = Path(os.path.realpath(path))
     with suppress(FileNotFoundError):

@@ -40,10 +40,11 @@ class Outcome:
 
 
 def decode_jobs(inputs: Sequence[Path], output: Path, options: DecodeOptions) -> list[Job]:
-    """What decoding files and directories to the directory ``output`` takes: ``core-1.img`` becomes ``core-1.img.json``.
+    """What decoding files and directories to the directory ``output`` takes.
 
-    Directories are searched with their subdirectories; links in them are left alone, so nothing
-    outside is read. Raises DyncritError where two files would become one.
+    ``core-1.img`` becomes ``core-1.img.json``. Directories are searched with their subdirectories;
+    links in them are left alone, so nothing outside is read. Raises DyncritError where two files would
+    become one.
     """
     return _jobs(_files(inputs), output, lambda name: name.with_name(f"{name.name}.{options.format}"))
 
@@ -63,8 +64,8 @@ def image_name(document_name: str, table: ImageTable) -> str:
     >>> [image_name(name, ImageTable()) for name in ("core-1.json", "core-1.img.json", "stats-dump.json")]
     ['core-1.img', 'core-1.img', 'stats-dump']
     """
-    stem, suffix = os.path.splitext(document_name)
-    name = stem if suffix in _DOCUMENT_SUFFIXES else document_name
+    path = Path(document_name)
+    name = path.stem if path.suffix in _DOCUMENT_SUFFIXES else document_name
     if table.by_file_name(name) is None and table.by_file_name(f"{name}.img"):
         return f"{name}.img"
     return name
@@ -119,7 +120,7 @@ def _jobs(files: Iterable[tuple[Path, Path]], output: Path, rename: Callable[[Pa
 
 
 def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each file with the name it has in the output: below its directory, which counts where there are several."""
+    """Each file with its name in the output, below its directory's name where there are several."""
     several = sum(path.is_dir() for path in inputs) > 1
     for path in inputs:
         if not path.is_dir():

@@ -85,8 +85,7 @@ def encode_document(
         output.write(writer.head())
         index = 0
         for batch in reader.entries():
-            for piece in writer.encode(index, batch):
-                output.write(piece)
+            output.writelines(writer.encode(index, batch))
             index += len(batch)
     except DyncritError as error:
         raise error.within(name) from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
 
 class DyncritError(Exception):
@@ -20,7 +21,7 @@ class DyncritError(Exception):
         self.problem = problem
         self.place = place
 
-    def within(self, *place: str) -> DyncritError:
+    def within(self, *place: str) -> Self:
         """The same error with ``place`` put in front of what is known of its place."""
         return type(self)(self.problem, *place, *self.place)
 

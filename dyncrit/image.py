@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from google.protobuf.message import DecodeError
-
 from dyncrit.atomic import open_atomic
 from dyncrit.codec import extra
 from dyncrit.codec.framing import Frame, default_framing, read_frame
@@ -20,24 +18,21 @@ from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.render import show_base64
 from dyncrit.codec.source import Source
 from dyncrit.codec.writer import ImageWriter
+from dyncrit.entry import Entry
 from dyncrit.errors import DocumentError, ImageError
 from dyncrit.schema import Schema
-from dyncrit.schema.layout import Submessages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TypeAlias
 
-    from google.protobuf.message import Message
-
     from dyncrit.codec.framing import Framing
-    from dyncrit.codec.payload import Content
+    from dyncrit.codec.payload import Content, Payload
+    from dyncrit.entry import EntryPayload
     from dyncrit.schema import ImageType
-    from dyncrit.schema.layout import PayloadLayout, RecordLayout
-    from dyncrit.types import ByteOrder, DynamicMessage, JsonObject
+    from dyncrit.types import ByteOrder, JsonObject
 
     PathOrFile: TypeAlias = "str | os.PathLike[str] | BinaryIO"
-    EntryPayload: TypeAlias = "Content | dict[str, Content] | list[int] | list[Entry] | None"
 
 
 def load(
@@ -73,8 +68,8 @@ def loads(data: bytes, *, schema: Schema | None = None, as_message: str = "", fi
 def dump(image: Image, file: PathOrFile) -> None:
     """Write an image to a path, where it appears whole or not at all, or to a file open for writing.
 
-    Entries that weren't changed are written byte for byte as they were read. Raises DocumentError where an entry's payload has
-    another size than its message says.
+    Entries that weren't changed are written byte for byte as they were read. Raises DocumentError where
+    an entry's payload has another size than its message says.
     """
     if isinstance(file, str | os.PathLike):
         with open_atomic(file) as opened:
@@ -109,84 +104,7 @@ def iter_entries(file: PathOrFile, *, schema: Schema | None = None, as_message: 
     source = Source(file, name)
     reader = ImageReader(source, read_frame(source, schema.table, Path(name).name, as_message), as_message)
     for entry in reader.entries():
-        yield Entry._from_record(entry.record, entry.layout, entry.payload, schema, as_message)
-
-
-class Entry:
-    """One entry of an image: a message, and the payload behind it.
-
-    ``payload`` is None, bytes, a dictionary of named bytes (TCP_STREAM), a list of numbers
-    (IPCNS_SEM) or a list of entries (IPCNS_MSG), by the image's type. ``padding`` holds the bytes
-    that fill the payload up, where they aren't zeros. An entry whose message is left as it was
-    keeps its record byte for byte.
-    """
-
-    __slots__ = ("_class", "_message", "_record", "_unchanged", "padding", "payload")
-
-    def __init__(self, message: Message, payload: EntryPayload = None) -> None:
-        self._class = type(message)
-        self._message: Message | None = message
-        self._record: bytes | None = None
-        self._unchanged: bytes | None = None
-        self.payload = payload
-        self.padding = b""
-
-    @classmethod
-    def _from_record(
-        cls, record: bytes, layout: RecordLayout, payload: Payload | None, schema: Schema, as_message: str
-    ) -> Entry:
-        entry = cls._unparsed(record, schema.message_class(as_message or layout.message))
-        if payload is not None:
-            entry.padding = payload.padding
-            entry.payload = _entry_payload(layout.payload, payload, schema)
-        return entry
-
-    @classmethod
-    def _unparsed(cls, record: bytes, message_class: type[Message]) -> Entry:
-        entry = cls.__new__(cls)
-        entry._class, entry._message, entry._record, entry._unchanged = message_class, None, record, None
-        entry.payload, entry.padding = None, b""
-        return entry
-
-    @property
-    def message(self) -> DynamicMessage:
-        """The message, live: what its fields are set to is what will be written.
-
-        Raises ImageError if the record is damaged.
-        """
-        if self._message is None:
-            try:
-                self._message = self._class.FromString(self._record or b"")
-            except DecodeError as error:
-                raise ImageError(
-                    f"the record is no {self._class.DESCRIPTOR.name} message: {error}"
-                ) from error
-            self._unchanged = self._message.SerializePartialToString()
-        return self._message  # type: ignore[return-value]  # every message is dynamic
-
-    @property
-    def record(self) -> bytes:
-        """The bytes of the message as they will be written: those read, as long as nothing was changed."""
-        if self._message is None:
-            return self._record or b""
-        serialised = self._message.SerializePartialToString()
-        return self._record if self._record is not None and serialised == self._unchanged else serialised
-
-    def __repr__(self) -> str:
-        return f"<Entry {self._class.DESCRIPTOR.name}, {len(self.record)} bytes>"
-
-    def _as_payload(self, layout: PayloadLayout | None) -> Payload | None:
-        if self.payload is None:
-            return None
-        if isinstance(layout, Submessages):
-            entries = [item for item in _as_list(self.payload) if isinstance(item, Entry)]
-            return Payload([Submessage(item.record, item._data(), item.padding) for item in entries])
-        return Payload(self.payload, self.padding)  # type: ignore[arg-type]  # lists of entries are gone here
-
-    def _data(self) -> Content:
-        if self.payload is None or isinstance(self.payload, dict | list):
-            raise DocumentError(f"expected bytes behind the message, found {self.payload!r:.60}")
-        return self.payload
+        yield Entry.from_record(entry.record, entry.layout, entry.payload, schema, as_message)
 
 
 class Image:
@@ -214,7 +132,7 @@ class Image:
         byte_order: ByteOrder = "little",
         framing: Framing | None = None,
     ) -> Image:
-        """An image without entries, by the name of its type (``"CORE"``). Raises DocumentError if there is none."""
+        """An image without entries, by its type's name (``"CORE"``); raises DocumentError if there is none."""
         schema = schema or Schema.default()
         frame, _ = parse_header({"magic": type_name}, schema.table)
         return cls(
@@ -234,14 +152,14 @@ class Image:
         return entry
 
     def to_dict(self, *, pretty: bool = False, payloads: bool = True) -> JsonObject:
-        """The document of the image, as ``dyncrit decode`` prints it; raises ImageError for damaged records."""
+        """The document of the image, as ``dyncrit decode`` prints it; raises ImageError for a damaged record."""
         codecs = codecs_for(self.schema, Style(pretty, self.frame.byte_order))
         entries = []
         for index, entry in enumerate(self.entries):
             layout = self.type.record(index)
             document = codecs.codec(self.as_message or layout.message).decode(entry.record)
             if layout.payload:
-                payload = entry._as_payload(layout.payload)
+                payload = entry.as_payload(layout.payload)
                 show = (
                     extra.show_payload(layout.payload, payload, codecs)
                     if payloads
@@ -276,7 +194,7 @@ class Image:
                 b"".join(writer.entry(index, record, payload))
             except DocumentError as error:
                 raise error.within(f"{ENTRIES_KEY}[{index}]") from None
-            entries.append(Entry._from_record(record, layout, payload, schema, as_message))
+            entries.append(Entry.from_record(record, layout, payload, schema, as_message))
         return cls(frame, entries, schema, as_message)
 
     def pieces(self) -> Iterator[bytes]:
@@ -287,7 +205,7 @@ class Image:
         for index, entry in enumerate(self.entries):
             layout = self.type.record(index).payload
             try:
-                yield from writer.entry(index, entry.record, entry._as_payload(layout))
+                yield from writer.entry(index, entry.record, entry.as_payload(layout))
             except DocumentError as error:
                 raise error.within(f"{ENTRIES_KEY}[{index}]") from None
 
@@ -301,7 +219,7 @@ def _load(file: BinaryIO, name: str, file_name: str, schema: Schema | None, as_m
     try:
         frame = read_frame(source, schema.table, file_name, as_message)
         entries = [
-            Entry._from_record(item.record, item.layout, _in_memory(item.payload), schema, as_message)
+            Entry.from_record(item.record, item.layout, _in_memory(item.payload), schema, as_message)
             for item in ImageReader(source, frame, as_message).entries()
         ]
     except ImageError as error:
@@ -328,29 +246,11 @@ def _content(content: Content) -> bytes:
     return content if isinstance(content, bytes) else b"".join(content.pieces())
 
 
-def _entry_payload(layout: PayloadLayout | None, payload: Payload, schema: Schema) -> EntryPayload:
-    if not isinstance(layout, Submessages):
-        return payload.value  # type: ignore[return-value]  # only these kinds hold messages
-    message_class = schema.message_class(layout.message)
-    entries = []
-    for item in _as_list(payload.value):
-        entry = Entry._unparsed(item.record, message_class)
-        entry.payload, entry.padding = item.data, item.padding
-        entries.append(entry)
-    return entries
-
-
 def _copied(value: Any) -> Any:
     """A copy of a JSON value to be used up."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
-def _as_list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise DocumentError(f"expected a list of entries, found {value!r:.60}")
-    return value
 
 
 def _materialised(shown: JsonObject) -> JsonObject:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ByteOrder = Literal["little", "big"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Any] | dict[str, Any]"
+Json: TypeAlias = "bool | int | float | str | list[Any] | dict[str, Any] | None"
 """A JSON value; payloads too large for memory stand in it as a :class:`Blob`."""
 
 JsonObject: TypeAlias = "dict[str, Any]"

@@ -69,7 +69,8 @@ def schema_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--proto-dir",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help=f"Compile the schema in DIR: CRIU's source tree, its images/, or any .proto files. Default: ${_ENVIRONMENT}.",
+            help="Compile the schema in DIR: CRIU's source tree, its images/, or any .proto files. "
+            f"Default: ${_ENVIRONMENT}.",
             **_remembered("proto_dir"),
         ),
         click.option(

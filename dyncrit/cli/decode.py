@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "decode",
-    epilog="Examples: dyncrit decode core-1.img; dyncrit decode checkpoint/ -o json/; cat mm-1.img | dyncrit decode --pretty",
+    epilog="Examples: dyncrit decode core-1.img; dyncrit decode checkpoint/ -o json/; "
+    "cat mm-1.img | dyncrit decode --pretty",
 )
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(

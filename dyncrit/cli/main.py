@@ -74,27 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = dyncrit.main(args=arguments, prog_name="dyncrit", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
-        return _usage(error)
-    except DyncritError as error:
-        return _complain(str(error))
-    except BrokenPipeError:
-        _silence_stdout()
-        return _BROKEN_PIPE
-    except (KeyboardInterrupt, click.Abort):
-        return _INTERRUPTED
-    except OSError as error:
-        return _complain(
-            f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-        )
-    except MemoryError:
-        return _complain("out of memory")
-    except Exception as error:  # noqa: BLE001 (nobody who runs a command sees a traceback)
+    except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("DYNCRIT_DEBUG"):
             raise
-        return _complain(
-            f"a fault of dyncrit's own, please report it: {type(error).__name__}: {error} (DYNCRIT_DEBUG=1 shows where)"
-        )
+        return _failure(error)
     return code if isinstance(code, int) else _OK
 
 
@@ -109,10 +92,34 @@ def run() -> NoReturn:
     os._exit(code)
 
 
+def _failure(error: BaseException) -> int:
+    """Say what went wrong, and give the exit code for it."""
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        _silence_stdout()
+        return _BROKEN_PIPE
+    return _complain(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, DyncritError):
+        return str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    fault = f"{type(error).__name__}: {error}"
+    return f"a fault of dyncrit's own, please report it: {fault} (DYNCRIT_DEBUG=1 shows where)"
+
+
 def _complain(message: str) -> int:
     """One line on stderr, whatever names with line breaks in them it quotes."""
     line = message.replace("\n", "\\n").replace("\r", "\\r")
-    print(f"dyncrit: {line}", file=sys.stderr)  # noqa: T201
+    click.echo(f"dyncrit: {line}", err=True)
     return _BAD_DATA
 
 

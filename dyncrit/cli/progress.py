@@ -26,10 +26,8 @@ def report(outcomes: Iterable[Outcome], total: int, verb: str) -> int:
         elif outcome.message:
             click.echo(f"dyncrit: {outcome.message}", err=True)
     failed = counts["failed"] + counts["damaged"]
-    click.echo(
-        f"dyncrit: {counts['converted'] + counts['damaged']} {verb}, {counts['skipped']} skipped, {failed} with errors",
-        err=True,
-    )
+    done = counts["converted"] + counts["damaged"]
+    click.echo(f"dyncrit: {done} {verb}, {counts['skipped']} skipped, {failed} with errors", err=True)
     return 1 if failed else 0
 
 

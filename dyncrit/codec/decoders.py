@@ -1,4 +1,4 @@
-"""Functions from a parsed protobuf message to its document: simple ones at once, generated ones for what comes in masses."""
+"""Functions from a parsed protobuf message to its document: simple ones, and generated ones for masses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotPlain(Exception):  # noqa: N818 (no error: a sign that another way has 
 
 
 def is_direct(plan: MessagePlan) -> bool:
-    """Whether the fields of a message type are such as the fast codec is made for; those below it aren't looked at.
+    """Whether the fields of a message type, not of those below it, are such as the fast codec is made for.
 
     That is everything in CRIU's schemas; floats, groups, maps, extensions and fields without presence
     are left to the careful codec.
@@ -40,8 +40,8 @@ def is_direct(plan: MessagePlan) -> bool:
 class Decoders:
     """Makes decoding functions, each when it is first called.
 
-    They raise NotPlain for what a document can't show from a parsed message: text that isn't UTF-8, names that don't come
-    back, types that :func:`is_direct` refuses.
+    They raise NotPlain for what a document can't show from a parsed message: text that isn't UTF-8,
+    names that don't come back, types that :func:`is_direct` refuses.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Decoders:
         return decode
 
     def generated(self, plan: MessagePlan) -> Decode:
-        """A function generated for the type that reads attributes, where most fields are there as a rule.
+        """A function generated for the type, which reads attributes where most fields are there as a rule.
 
         It takes longer to make and half the time to run.
         """
@@ -85,7 +85,7 @@ class Decoders:
         return made
 
     def _reader(self, field: FieldPlan) -> Read | None:
-        """What shows a field's value (a list of values, where it is repeated); None where it stands for itself."""
+        """What shows a field's value, a list where it is repeated; None where it stands for itself."""
         if field.message is not None:
             return self._message_reader(field.message, repeated=field.repeated)
         show = _shower(field)
@@ -161,7 +161,7 @@ def _show_text(value: Any) -> str:
     """Text; protobuf hands out bytes where it isn't UTF-8."""
     if value.__class__ is not str:
         raise NotPlain
-    return value  # type: ignore[no-any-return]  # checked above
+    return value
 
 
 def _assignment(field: FieldPlan, attribute: str, shown: str) -> list[str]:

@@ -1,7 +1,8 @@
 """The fast codec: protobuf's C code parses and serialises, generated functions read the attributes.
 
-It handles *plain* records only: those that re-serialise byte for byte from what the schema knows. Whatever else turns up, in a record or in
-a document, is left to :mod:`dyncrit.codec.walk` by raising :class:`NotPlain` (or what protobuf raises).
+It handles *plain* records only: those that re-serialise byte for byte from what the schema knows. Whatever
+else turns up, in a record or in a document, is left to :mod:`dyncrit.codec.walk` by raising
+:class:`~dyncrit.codec.decoders.NotPlain` (or what protobuf raises).
 """
 
 from __future__ import annotations

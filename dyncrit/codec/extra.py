@@ -1,4 +1,4 @@
-"""How a document shows a payload: under ``extra``, in CRIT's shapes; what has no place there under ``@padding``."""
+"""How a document shows a payload: under ``extra``, in CRIT's shapes; its padding under ``@padding``."""
 
 from __future__ import annotations
 
@@ -48,13 +48,11 @@ def show_placeholder(layout: PayloadLayout, payload: Payload | None) -> JsonObje
     if payload is None and isinstance(layout, Rest):
         return {}
     size = float(payload.size if payload else 0)
-    for unit in ("", "K", "M", "G"):
-        if size < 1024:
-            break
+    units = ["", "K", "M", "G", "T"]
+    while size >= 1024 and len(units) > 1:
         size /= 1024
-    else:
-        unit = "T"
-    return {KEY: f"... <{int(size) if size.is_integer() else f'{size:.1f}'}{unit}B>"}
+        del units[0]
+    return {KEY: f"... <{int(size) if size.is_integer() else f'{size:.1f}'}{units[0]}B>"}
 
 
 def take_payload(layout: PayloadLayout, document: JsonObject, codecs: Codecs) -> Payload | None:
@@ -141,7 +139,7 @@ def _parse_submessages(
 def _expect(value: object, kind: type, path: str) -> Any:
     if isinstance(value, kind):
         return value
-    names = {dict: "an object", list: "a list", str: "a string in base64"}
+    names: dict[type, str] = {dict: "an object", list: "a list", str: "a string in base64"}
     raise DocumentError(
         f"expected {names[kind]}, found {'null' if value is None else f'{value!r:.60}'}", path
     )

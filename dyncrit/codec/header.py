@@ -1,4 +1,4 @@
-"""The keys of a document beside its entries: the magic, and what of the frame isn't as CRIU writes it today."""
+"""The keys of a document beside its entries: the magic, and how the frame differs from today's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The names that the ``(criu)`` options ``flags`` and ``dict`` refer to, as CRIT shows them.
 
-Values are from CRIU's ``criu/include/image.h`` (VMA_*), ``pagemap.h`` (PE_*) and the kernel's UAPI headers; which names a
-map has follows CRIT 4.2.
+Values are from CRIU's ``criu/include/image.h`` (VMA_*), ``pagemap.h`` (PE_*) and the kernel's UAPI
+headers; which names a map has follows CRIT 4.2.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ PayloadValue: TypeAlias = "Content | dict[str, Content] | list[int] | list[Subme
 class Payload:
     """A payload: bytes, several named runs of bytes, numbers, or messages, by the kind of its layout.
 
-    ``padding`` holds the bytes that fill it up, where they are not zeros. ``size`` is what it takes in the file.
+    ``padding`` holds the bytes that fill it up, where they are not zeros. ``size`` is what it takes in
+    the file.
     """
 
     __slots__ = ("padding", "size", "value")
@@ -70,10 +71,10 @@ def read_payload(
         value = {name: reader.content(numbers.get(length.number, 0)) for name, length in layout.parts}
         padding = b""
     elif isinstance(layout, Array):
-        value = reader.integers(numbers.get(layout.count.number, 0), layout.width)
+        value = reader.integers(numbers.get(layout.counter.number, 0), layout.width)
         padding = reader.padding(layout.align)
     else:
-        value = reader.submessages(layout, numbers.get(layout.count.number, 0))
+        value = reader.submessages(layout, numbers.get(layout.counter.number, 0))
         padding = b""
     return Payload(value, padding, reader.position - offset)
 
@@ -192,7 +193,7 @@ def _deciding_numbers(layout: PayloadLayout, record: bytes) -> Mapping[int, int]
     elif isinstance(layout, Parts):
         fields = (length for _, length in layout.parts)
     else:
-        fields = (layout.count,)
+        fields = (layout.counter,)
     wanted = frozenset(item.number for item in fields if item)
     return wire.numbers_at(record, wanted) if wanted else {}
 
@@ -255,7 +256,7 @@ def _write_array(
             raise DocumentError(
                 f"expected an integer from 0 to {limit - 1}, found {item!r:.60}", f"[{index}]"
             )
-    _check_count(layout.count.name, numbers.get(layout.count.number, 0), len(items), "items")
+    _check_count(layout.counter.name, numbers.get(layout.counter.number, 0), len(items), "items")
     yield b"".join([item.to_bytes(layout.width, byte_order) for item in items if isinstance(item, int)])
     yield _padding(padding, len(items) * layout.width, layout.align)
 
@@ -266,7 +267,7 @@ def _write_submessages(
     items = value or []
     if not isinstance(items, list):
         raise DocumentError(f"expected a list of messages, found {_describe(items)}")
-    _check_count(layout.count.name, numbers.get(layout.count.number, 0), len(items), "messages")
+    _check_count(layout.counter.name, numbers.get(layout.counter.number, 0), len(items), "messages")
     for item in items:
         if not isinstance(item, Submessage):
             raise DocumentError(f"expected a message, found {_describe(item)}")

@@ -6,7 +6,7 @@ import math
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.descriptor import FieldDescriptor as FD
+from google.protobuf.descriptor import FieldDescriptor
 
 from dyncrit.codec import render, wire
 from dyncrit.codec.scalars import SCALARS, Scalar
@@ -33,7 +33,7 @@ class FieldPlan:
     """A field: ``message`` is set for messages and groups, ``names`` and ``numbers`` for enums."""
 
     def __init__(
-        self, descriptor: FD, style: Style, message: MessagePlan | None, *, hexadecimal: bool
+        self, descriptor: FieldDescriptor, style: Style, message: MessagePlan | None, *, hexadecimal: bool
     ) -> None:
         self.number = descriptor.number
         self.name = descriptor.name
@@ -58,7 +58,7 @@ class FieldPlan:
 
     @cached_property
     def packed(self) -> bool:
-        """Whether protobuf writes the repeated field packed: asked of protobuf itself, as rules differ by release."""
+        """Whether the field is written packed: asked of protobuf itself, as the rules differ by release."""
         if not self.repeated or self.scalar.wire_type in (wire.LENGTH, wire.START_GROUP):
             return False
         containing, enum = self._descriptor.containing_type, self._descriptor.enum_type
@@ -142,7 +142,7 @@ class MessagePlan:
 
     @property
     def message_class(self) -> type[Message]:
-        """protobuf's class for the message."""
+        """The class that protobuf has for the message."""
         return message_class(self.descriptor)
 
     @cached_property
@@ -180,7 +180,7 @@ class Planner:
         ordered = sorted(descriptor.fields, key=lambda item: item.number)
         return [self._field(item, hexadecimal=hexadecimal) for item in ordered]
 
-    def _field(self, item: FD, *, hexadecimal: bool) -> FieldPlan:
+    def _field(self, item: FieldDescriptor, *, hexadecimal: bool) -> FieldPlan:
         message = None
         if item.message_type is not None:
             below = self.style.pretty and (hexadecimal or criu_options(item).hex)
@@ -188,12 +188,16 @@ class Planner:
         return FieldPlan(item, self.style, message, hexadecimal=hexadecimal)
 
 
-def _is_repeated(item: FD) -> bool:
-    return bool(item.is_repeated if hasattr(item, "is_repeated") else item.label == FD.LABEL_REPEATED)
+def _is_repeated(item: FieldDescriptor) -> bool:
+    if hasattr(item, "is_repeated"):
+        return bool(item.is_repeated)
+    return bool(getattr(item, "label") == FieldDescriptor.LABEL_REPEATED)  # noqa: B009 (gone in protobuf 7)
 
 
-def _is_required(item: FD) -> bool:
-    return bool(item.is_required if hasattr(item, "is_required") else item.label == FD.LABEL_REQUIRED)
+def _is_required(item: FieldDescriptor) -> bool:
+    if hasattr(item, "is_required"):
+        return bool(item.is_required)
+    return bool(getattr(item, "label") == FieldDescriptor.LABEL_REQUIRED)  # noqa: B009 (gone in protobuf 7)
 
 
 def _show_float(value: float) -> float | str:

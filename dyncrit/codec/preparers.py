@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Preparers:
-    """Makes functions that turn a document, in place, into the arguments that protobuf's constructor takes.
+    """Makes functions that turn a document, in place, into arguments for protobuf's constructor.
 
     They check every type, since the constructor passes over ``None`` and takes 5 for true, and
     convert what documents show differently (base64, hexadecimal, ...). What they put in place is
@@ -28,7 +28,7 @@ class Preparers:
         self._made: dict[int, Prepare] = {}
 
     def preparer(self, plan: MessagePlan) -> Prepare:
-        """The function for a message type; it raises NotPlain, KeyError or ValueError for what isn't plain."""
+        """The function for a message type; it raises one of LEFT_TO_WALK for what isn't plain."""
         if made := self._made.get(id(plan)):
             return made
         expected = {field.name: _constructor_type(field) for field in plan.fields}

@@ -25,9 +25,12 @@ _BATCH_BYTES = 1 << 16
 
 
 class ReadEntry(NamedTuple):
-    """An entry as it stands in the file; ``offset`` is where its record's length begins."""
+    """An entry as it stands in the file.
 
-    index: int
+    ``position`` counts entries from 0; ``offset`` is the byte where its record's length begins.
+    """
+
+    position: int
     offset: int
     record: bytes
     layout: RecordLayout
@@ -130,7 +133,7 @@ class ImageReader:
                 elif entry.layout.payload:
                     document.update(extra.show_placeholder(entry.layout.payload, entry.payload))
             except ImageError as error:
-                document = self._damaged(error, entry.index, entry.offset, entry.record, keep_going)
+                document = self._damaged(error, entry.position, entry.offset, entry.record, keep_going)
             yield [document]
 
     def _damaged(

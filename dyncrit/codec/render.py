@@ -73,9 +73,9 @@ def parse_base64(text: str) -> bytes:
 
 
 def show_unix_name(value: bytes) -> str:
-    """A socket name as quoted-printable, as CRIT shows ``unix_sk_entry.name``.
+    r"""A socket name as quoted-printable, as CRIT shows ``unix_sk_entry.name``.
 
-    Not every name comes back from it (``a\\r\\nb\\nc``): the caller compares and keeps the bytes.
+    Not every name comes back from it (``a\r\nb\nc``): the caller compares and keeps the bytes.
     """
     import quopri
 

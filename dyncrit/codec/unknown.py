@@ -1,8 +1,8 @@
 """Fields that the schema doesn't know, as a document shows them under ``"@unknown"``.
 
-Each is an object with the field's number and one key that tells how it stands on the wire: ``varint``, ``fixed32``,
-``fixed64``, ``group``, or for a length ``text``, ``message`` or ``bytes``, whichever it reads as. ``at`` counts the known fields before
-it, and is left out for fields behind all known ones.
+Each is an object with the field's number and one key that tells how it stands on the wire: ``varint``,
+``fixed32``, ``fixed64``, ``group``, or for a length ``text``, ``message`` or ``bytes``, whichever it reads
+as. ``at`` counts the known fields before it, and is left out for fields behind all known ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The careful codec: walks the wire itself, keeps whatever the schema doesn't know, and says what is wrong where.
+"""The careful codec: walks the wire itself, keeps what the schema doesn't know, says what is wrong where.
 
 It is right for every record; :mod:`dyncrit.codec.direct` is faster for plain ones.
 """
@@ -221,7 +221,7 @@ def _scalar_value(field: FieldPlan, value: Any, path: str) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise DocumentError(f"expected {_expected(field)}, found {_describe(value)}", path)
-    if kind is int and not field.scalar.low <= value <= field.scalar.high:
+    if isinstance(value, int) and kind is int and not field.scalar.low <= value <= field.scalar.high:
         raise DocumentError(f"{value} is out of range: expected {_expected(field)}", path)
     if kind is float and field.scalar.name == "float":
         try:

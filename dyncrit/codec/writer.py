@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class ImageWriter:
     """Makes the bytes of an image with a given frame.
 
-    ``as_message`` names the message of all records instead of the image table's; ``allow_unknown`` passes over
-    keys that no field has.
+    ``as_message`` names the message of all records instead of the image table's; ``allow_unknown``
+    passes over keys that no field has.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class ImageWriter:
     def encode(self, first: int, documents: list[JsonObject]) -> Iterator[bytes]:
         """The bytes of consecutive entries, of which the first has the index ``first``.
 
-        The documents are used up. Raises DocumentError with the entry's index and the field path of what is wrong.
+        The documents are used up. Raises DocumentError with the entry's index and the field path of what
+        is wrong.
         """
         image_type = self.frame.image_type
         if not image_type.has_payload and first >= len(image_type.records) - 1:

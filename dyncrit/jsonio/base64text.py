@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dyncrit.errors import DocumentError
 
@@ -89,5 +89,5 @@ class LongString:
         self._ended = text.endswith(b"=")
         self.size += self._file.write(data)
 
-    def _fail(self) -> None:
+    def _fail(self) -> NoReturn:
         raise DocumentError("a string of many MiB that is not base64", self._place) from None

@@ -97,12 +97,13 @@ class Scanner:
         return str(key)
 
     def value(self) -> Json:
-        """The value that comes next; strings of over 8 MiB in it are blobs of what their base64 stands for."""
+        """The value that comes next; strings of over 8 MiB in it are blobs of what their base64 means."""
         text, blobs, offset = self._value_text()
-        return self._parse(text, offset, blobs)
+        value: Json = self._parse(text, offset, blobs)
+        return value
 
     def entry(self) -> Json:
-        """The value that comes next, as :meth:`value`, but taken apart: a large object is never held as text."""
+        """The value that comes next, as :meth:`value`, but a large object is never held as text."""
         if self.peek() != b"{":
             return self.value()
         self._position += 1

@@ -24,9 +24,9 @@ FORMAT_KEY = "@format"
 
 
 class DocumentWriter:
-    """Writes one document to a file: :meth:`begin`, then :meth:`entries` any number of times, then :meth:`end`.
+    r"""Writes one document to a file: :meth:`begin`, :meth:`entries` any number of times, :meth:`end`.
 
-    The text is UTF-8; strings with bytes that aren't (surrogate escapes) are written as ``\\\\udcXX``.
+    The text is UTF-8; strings with bytes that aren't (surrogate escapes) are written as ``\udcXX``.
     """
 
     def __init__(self, file: BinaryIO, *, pretty: bool = False, format: Format = "json") -> None:  # noqa: A002

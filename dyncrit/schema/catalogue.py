@@ -1,7 +1,8 @@
 """The bundled schemas: what every CRIU release from v0.1 to v4.2 had for messages, fields and enum values.
 
-``data/history.json`` holds the history; ``data/criu-4.2.binpb`` is the newest release built from it, as a FileDescriptorSet, since
-that one is wanted at nearly every start (``python -m dyncrit.schema.catalogue`` writes it anew).
+``data/history.json`` holds the history; ``data/criu-4.2.binpb`` is the newest release built from it, as a
+FileDescriptorSet, since that one is wanted at nearly every start (``python -m dyncrit.schema.catalogue``
+writes it anew).
 """
 
 from __future__ import annotations

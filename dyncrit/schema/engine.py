@@ -1,7 +1,7 @@
 """protobuf's run-time: descriptor pools and message classes.
 
-They come straight from protobuf's C module where it can be had: the public modules for them import the whole pure-Python
-implementation as well, which takes longer than decoding an image.
+They come straight from protobuf's C module where it can be had: the public modules for them import the
+whole pure-Python implementation as well, which takes longer than decoding an image.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
+_c_module: Any
 try:
     from google._upb import _message as _c_module
 except ImportError:  # another implementation of protobuf

@@ -1,7 +1,8 @@
 """The image table: a row for each type of image that any CRIU release since v0.1 has written.
 
-Facts are from ``magic.h`` (``include/image.h`` in old releases), ``image-desc.c`` and the writers of each type in CRIU's C
-code. A new image type is a new row here, or in a YAML file of the user's (:mod:`dyncrit.schema.overlay`).
+Facts are from ``magic.h`` (``include/image.h`` in old releases), ``image-desc.c`` and the writers of each
+type in CRIU's C code. A new image type is a new row here, or in a YAML file of the
+user's (:mod:`dyncrit.schema.overlay`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What an image type looks like, as data: its head, its records and the payload behind a record.
 
-These classes hold no behaviour but their defaults (named tuples, since dataclasses take a millisecond each to define). The rows that use them are in
+These classes hold no behaviour but their defaults (named tuples, since dataclasses take a millisecond each
+to define). The rows that use them are in
 :mod:`dyncrit.schema.images`; the code that acts on them is :mod:`dyncrit.codec.payload`.
 """
 
@@ -43,20 +44,20 @@ class Rest(NamedTuple):
 
 
 class Array(NamedTuple):
-    """``count`` unsigned integers of ``width`` bytes in host byte order, padded to ``align``."""
+    """``counter`` unsigned integers of ``width`` bytes in host byte order, padded to ``align``."""
 
-    count: FieldNumber
+    counter: FieldNumber
     width: int
     align: int = 1
 
 
 class Submessages(NamedTuple):
-    """``count`` times a u32 length, a ``message`` of that length, and its data padded to ``align``.
+    """``counter`` times a u32 length, a ``message`` of that length, and its data padded to ``align``.
 
     The field ``length`` of the message counts the data.
     """
 
-    count: FieldNumber
+    counter: FieldNumber
     message: str
     length: FieldNumber
     align: int = 1

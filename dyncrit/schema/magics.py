@@ -31,9 +31,9 @@ def read_magics(path: Path) -> dict[str, int]:
 
 
 def parse_magics(text: str) -> dict[str, int]:
-    """The image magics in the text of a header.
+    r"""The image magics in the text of a header.
 
-    >>> parse_magics("#define CORE_MAGIC 0x55053847\\n#define OLD_MAGIC CORE_MAGIC")
+    >>> parse_magics("#define CORE_MAGIC 0x55053847\n#define OLD_MAGIC CORE_MAGIC")
     {'CORE': 1426405447, 'OLD': 1426405447}
     """
     magics: dict[str, int] = {}

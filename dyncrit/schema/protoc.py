@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _TIMEOUT = 120
 _MAX_ERRORS = 5
 
-# protoc is called in-process by a child, whose stderr is ours to read: first on all files at once, and if that fails (enum
-# values that clash between files which never import each other) on each file alone.
+# protoc is called by a child process, whose stderr is ours to read: first on all files at once, and if that
+# fails (enum values that clash between files which never import each other) on each file alone.
 _CHILD = """
 import sys
 from importlib.resources import files
@@ -56,7 +56,7 @@ def compile_protos(tree: ProtoTree) -> bytes:
 
 
 def _findings(stderr: str) -> str:
-    """protoc's errors on single files in one line, without its warnings."""
+    """Protoc's errors on single files in one line, without its warnings."""
     lines = dict.fromkeys(line.strip() for line in stderr.partition("--\n")[2].splitlines())
     errors = [line for line in lines if line and not re.search(r"\bwarning:|^\[libprotobuf WARNING", line)]
     more = len(errors) - _MAX_ERRORS

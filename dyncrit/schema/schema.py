@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +13,8 @@ from dyncrit.schema.pool import MessagePool, build_pool, parse_descriptor_set, s
 from dyncrit.schema.table import ImageTable
 
 if TYPE_CHECKING:
+    import os
+
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message

@@ -1,0 +1,1 @@
+"""Other tools' interfaces, on top of this library."""
