@@ -19,16 +19,14 @@ VMAS = 65_000
 FILES = 100_000
 
 
-def make_inputs(folder: Path) -> dict[str, Path]:
-    """Write the three images that the benchmark decodes, where they aren't there yet."""
+def make_inputs(folder: Path) -> None:
+    """Write pagemap.img, mm.img and files.img, where they aren't there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     makers = {"pagemap": ("PAGEMAP", _pagemap()), "mm": ("MM", _mm()), "files": ("FILES", _files())}
-    paths = {}
     for name, (type_name, documents) in makers.items():
-        paths[name] = folder / f"{name}.img"
-        if not paths[name].exists():
-            _write(paths[name], type_name, documents)
-    return paths
+        path = folder / f"{name}.img"
+        if not path.exists():
+            _write(path, type_name, documents)
 
 
 def make_ghost(path: Path, size: int) -> None:
@@ -60,7 +58,8 @@ def _pagemap() -> Iterable[dict[str, Any]]:
     rng = random.Random(1)
     for _ in range(PAGEMAP_ENTRIES):
         pages = rng.randrange(1, 64)
-        yield {"vaddr": address, "compat_nr_pages": 0, "flags": rng.choice([1, 4]), "nr_pages": pages}
+        # as CRIU up to 4.1 writes it, so that CRIT 4.1 shows all there is
+        yield {"vaddr": address, "compat_nr_pages": pages, "flags": rng.choice([1, 4])}
         address += (pages + 1) * 4096
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dyncrit.codec.framing import read_frame
@@ -51,9 +52,13 @@ def decode_image(
         frame = read_frame(source, schema.table, os.path.basename(name), options.as_message)  # noqa: PTH119 (may be no path)
         codecs = codecs_for(schema, Style(options.pretty, frame.byte_order))
         reader = ImageReader(source, frame, options.as_message)
+        batches = reader.documents(codecs, payloads=options.payloads, keep_going=options.keep_going)
+        first = next(
+            batches, []
+        )  # before anything is written: a small image that is damaged leaves no output
         writer = DocumentWriter(output, pretty=options.pretty, format=options.format)
         writer.begin(show_header(frame, options.as_message))
-        for batch in reader.documents(codecs, payloads=options.payloads, keep_going=options.keep_going):
+        for batch in chain((first,), batches):
             writer.entries(batch)
             if options.keep_going:
                 errors += [f"{name}: {entry[ERROR_KEY]}" for entry in batch if ERROR_KEY in entry]

@@ -132,7 +132,7 @@ class Image:
         byte_order: ByteOrder = "little",
         framing: Framing | None = None,
     ) -> Image:
-        """An image without entries, by its type's name (``"CORE"``); raises DocumentError if there is none."""
+        """An image without entries, by its type's name; raises DocumentError if there is no such type."""
         schema = schema or Schema.default()
         frame, _ = parse_header({"magic": type_name}, schema.table)
         return cls(
@@ -152,7 +152,7 @@ class Image:
         return entry
 
     def to_dict(self, *, pretty: bool = False, payloads: bool = True) -> JsonObject:
-        """The document of the image, as ``dyncrit decode`` prints it; raises ImageError for a damaged record."""
+        """The image's document, as ``dyncrit decode`` prints it; raises ImageError for a damaged record."""
         codecs = codecs_for(self.schema, Style(pretty, self.frame.byte_order))
         entries = []
         for index, entry in enumerate(self.entries):

@@ -42,5 +42,7 @@ def _private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def files_below(folder: Path) -> list[Path]:
     """The files of checkpoints below a folder, sorted."""
     return sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix not in _NOT_IMAGES
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.suffix not in _NOT_IMAGES
     )

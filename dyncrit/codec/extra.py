@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dyncrit.codec.payload import Content, Payload, PayloadValue, Submessage
+from dyncrit.codec.payload import Content, Payload, PayloadValue, Submessage, content_size
 from dyncrit.codec.render import parse_base64, show_base64
 from dyncrit.errors import DocumentError
 from dyncrit.schema.layout import Counted, Parts, PayloadLayout, Rest, Submessages
@@ -42,12 +42,12 @@ def show_placeholder(layout: PayloadLayout, payload: Payload | None) -> JsonObje
     """What stands for a payload in a document without payloads: its size.
 
     >>> from dyncrit.schema.layout import Rest
-    >>> show_placeholder(Rest(), Payload(b"", size=1536))
+    >>> show_placeholder(Rest(), Payload(bytes(1536)))
     {'extra': '... <1.5KB>'}
     """
     if payload is None and isinstance(layout, Rest):
         return {}
-    size = float(payload.size if payload else 0)
+    size = float(content_size(layout, payload) if payload else 0)
     units = ["", "K", "M", "G", "T"]
     while size >= 1024 and len(units) > 1:
         size /= 1024

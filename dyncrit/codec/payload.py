@@ -79,12 +79,16 @@ def read_payload(
     return Payload(value, padding, reader.position - offset)
 
 
-def payload_size(
-    layout: PayloadLayout, record: bytes, source: Source, offset: int, byte_order: ByteOrder
-) -> int:
-    """How many bytes the payload at ``offset`` takes; reads no more of it than that needs."""
-    payload = read_payload(layout, record, source, offset, byte_order)
-    return payload.size if payload else 0
+def content_size(layout: PayloadLayout, payload: Payload) -> int:
+    """How many bytes of content a payload has: without padding, and without the lengths in it."""
+    value = payload.value
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if not isinstance(value, list):
+        return _size(value)
+    if isinstance(layout, Array):
+        return len(value) * layout.width
+    return sum(len(item.record) + _size(item.data) for item in value if isinstance(item, Submessage))
 
 
 def write_payload(
