@@ -2,8 +2,8 @@
 
     python benchmarks/compare.py [--runs 5] [--crit CRIT] [--folder DIR]
 
-CRIT is by default Debian trixie's, which ../shared/tools/get-criu fetches. Times are whole processes, wall clock, the median of
-the runs; memory is the largest of a process's runs.
+CRIT is by default Debian trixie's, which ../shared/tools/get-criu fetches. Times are whole processes, wall
+clock, the median of the runs; memory is the largest of a process's runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _CORE = _REPOSITORY / "tests/data/demo/tree/core-9834.img"
@@ -126,8 +125,8 @@ def _make_inputs(folder: Path) -> dict[str, Path]:
 
 def _in_child(call: str) -> None:
     """Make inputs in a process of their own: a child's peak memory begins with its parent's."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from pathlib import Path; from inputs import *; {call}"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = f"from pathlib import Path; from inputs import make_ghost, make_inputs; {call}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
 
 
 def _dyncrit(verb: str, source: Path, target: Path) -> list[str]:

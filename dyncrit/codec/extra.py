@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dyncrit.codec.payload import Content, Payload, PayloadValue, Submessage, content_size
+from dyncrit.codec.protojson import is_protojson
 from dyncrit.codec.render import parse_base64, show_base64
 from dyncrit.errors import DocumentError
 from dyncrit.schema.layout import Counted, Parts, PayloadLayout, Rest, Submessages
@@ -62,7 +63,8 @@ def take_payload(layout: PayloadLayout, document: JsonObject, codecs: Codecs) ->
     """
     if KEY not in document:
         document.pop(PADDING_KEY, None)
-        return None
+        # go-crit has no key for an empty payload
+        return Payload(b"") if isinstance(layout, Rest) and is_protojson(document) else None
     shown, padding = document.pop(KEY), document.pop(PADDING_KEY, None)
     if isinstance(shown, str) and _PLACEHOLDER.fullmatch(shown):
         raise DocumentError("the document was made without payloads (--nopl) and can't be encoded", KEY)

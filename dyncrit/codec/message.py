@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from dyncrit.codec import direct, walk
 from dyncrit.codec.decoders import is_direct
 from dyncrit.codec.plan import Planner, Style
+from dyncrit.codec.protojson import from_protojson, is_protojson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,8 @@ class PythonCodec:
                 return self._direct.encode(document)
             except direct.LEFT_TO_WALK:
                 pass
+        if is_protojson(document):
+            document = from_protojson(self._plan, document)
         return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
 
     def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:

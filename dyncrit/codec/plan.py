@@ -37,6 +37,7 @@ class FieldPlan:
     ) -> None:
         self.number = descriptor.number
         self.name = descriptor.name
+        self.json_name = descriptor.json_name
         self.scalar: Scalar = SCALARS[descriptor.type]
         self.repeated = _is_repeated(descriptor)
         self.required = _is_required(descriptor)

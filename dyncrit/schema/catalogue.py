@@ -7,6 +7,7 @@ writes it anew).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -135,12 +136,20 @@ def resolve_release(version: str) -> str:
     """
     releases = history().releases
     wanted = version.strip().removeprefix("v")
-    while wanted not in releases and wanted.count(".") > 1:
-        wanted = wanted.rpartition(".")[0]
     if wanted in releases:
         return wanted
+    if re.fullmatch(r"\d{1,4}\.\d{1,4}\.\d{1,4}", wanted):
+        series = wanted.rpartition(".")[0]
+        older = [name for name in releases if name == series or name.startswith(f"{series}.")]
+        older = [name for name in older if _numbers(name) <= _numbers(wanted)]
+        if older:
+            return older[-1]
     hint = did_you_mean(wanted, releases)
     raise SchemaError(f"no CRIU release {version!r} in the catalogue ({releases[0]} to {releases[-1]}){hint}")
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def build_release(release: str) -> FileDescriptorSet:

@@ -15,10 +15,12 @@ The kinds of payload are the classes of :mod:`dyncrit.schema.layout`, in lower c
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 from dyncrit.errors import SchemaError
+from dyncrit.schema.images import IMG_COMMON, IMG_SERVICE
 from dyncrit.schema.layout import (
     Array,
     Counted,
@@ -45,11 +47,27 @@ def read_overlay(path: Path) -> tuple[ImageType, ...]:
         rows = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise SchemaError(error.strerror or str(error), str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
         raise SchemaError(f"not a YAML file: {' '.join(str(error).split())}", str(path)) from error
     if not isinstance(rows, list):
         raise SchemaError(f"expected a list of rows, found {_describe(rows)}", str(path))
-    return tuple(_image_type(_Node(row, (str(path), f"row {index}"))) for index, row in enumerate(rows))
+    types = tuple(_image_type(_Node(row, (str(path), _row(index, row)))) for index, row in enumerate(rows))
+    _refuse_doubles(types, str(path))
+    return types
+
+
+def _row(index: int, row: object) -> str:
+    """How errors call a row: by its number, counted from 0 as entries are, and its name if it has one."""
+    name = row.get("name") if isinstance(row, Mapping) else None
+    return f"row {index} ({name})" if isinstance(name, str) else f"row {index}"
+
+
+def _refuse_doubles(types: tuple[ImageType, ...], place: str) -> None:
+    names: list[object] = [row.name for row in types]
+    magics: list[object] = [row.magic for row in types if row.magic is not None]
+    for values, shown in ((names, "{}"), (magics, "{:#x}")):
+        if double := next((value for value in values if values.count(value) > 1), None):
+            raise SchemaError(f"two rows have {shown.format(double)}", place)
 
 
 def _image_type(node: _Node) -> ImageType:
@@ -60,9 +78,12 @@ def _image_type(node: _Node) -> ImageType:
     length_size = node.number("length_size", 4)
     if length_size not in (4, 8):
         node.fail(f"length_size is 4 or 8, not {length_size}")
+    magic = node.number("magic") if "magic" in node.value else None
+    if magic in (0, IMG_COMMON, IMG_SERVICE):
+        node.fail(f"magic {magic:#x} is no image type's")
     return ImageType(
         name=node.text("name"),
-        magic=node.number("magic") if "magic" in node.value else None,
+        magic=magic,
         records=tuple(_record(item) for item in node.items("records")),
         files=tuple(node.texts("files")),
         head=head,  # type: ignore[arg-type]  # checked above
@@ -123,7 +144,10 @@ def _unless(node: _Node) -> FieldNumber | None:
 
 def _field(node: _Node, *more_keys: str) -> FieldNumber:
     node.check_keys("name", "number", *more_keys)
-    return FieldNumber(node.text("name"), node.number("number"))
+    number = node.number("number")
+    if not 1 <= number < 1 << 29:
+        node.fail(f"number is a field's, from 1 to {(1 << 29) - 1}, not {number}")
+    return FieldNumber(node.text("name"), number)
 
 
 _PAYLOADS: Mapping[str, Callable[[_Node], PayloadLayout]] = {
@@ -190,4 +214,4 @@ class _Node:
 
 
 def _describe(value: object) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {value!r:.60}"
+    return "nothing" if value is None else f"{type(value).__name__} {reprlib.repr(value)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
 DESCRIPTOR_PROTO = "google/protobuf/descriptor.proto"
 
@@ -34,7 +35,7 @@ class MessagePool:
         """A message by its full name, or without its package; the empty name is UNKNOWN_MESSAGE's."""
         try:
             return self.pool.FindMessageTypeByName(name or UNKNOWN_MESSAGE)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             return self._by_short_name.get(name)
 
     @cached_property
@@ -63,7 +64,7 @@ def parse_descriptor_set(data: bytes, place: str) -> list[FileDescriptorProto]:
     except DecodeError as error:
         raise SchemaError("not a FileDescriptorSet (made with protoc --descriptor_set_out)", place) from error
     if not any(file.message_type for file in files):
-        raise SchemaError("a FileDescriptorSet without messages", place)
+        raise SchemaError("no messages in it; expected .proto files or a FileDescriptorSet with some", place)
     return files
 
 
@@ -143,14 +144,13 @@ def _separate_clashes(files: list[FileDescriptorProto]) -> None:
     moved: dict[str, str] = {}
     for file in files:
         if _enum_values(file) & taken and not file.package:
-            file.package = file.name.removesuffix(".proto").replace("-", "_").replace("/", "_") + "_proto"
+            file.package = "file_" + re.sub(r"[^0-9A-Za-z]", "_", file.name.removesuffix(".proto"))
             names = [item.name for item in file.message_type] + [item.name for item in file.enum_type]
             moved.update({f".{name}": f".{file.package}.{name}" for name in names})
         taken |= _enum_values(file)
     if moved:
         for file in files:
-            for message in file.message_type:
-                _rename_references(message, moved)
+            _rename_references(file.message_type, file.extension, moved)
 
 
 def _enum_values(file: FileDescriptorProto) -> set[str]:
@@ -158,10 +158,19 @@ def _enum_values(file: FileDescriptorProto) -> set[str]:
     return {prefix + value.name for enum in file.enum_type for value in enum.value}
 
 
-def _rename_references(message: DescriptorProto, moved: dict[str, str]) -> None:
-    for field in message.field:
-        top, _, rest = field.type_name[1:].partition(".")
-        if new := moved.get(f".{top}"):
-            field.type_name = f"{new}.{rest}" if rest else new
-    for nested in message.nested_type:
-        _rename_references(nested, moved)
+def _rename_references(
+    messages: Iterable[DescriptorProto], extensions: Iterable[FieldDescriptorProto], moved: dict[str, str]
+) -> None:
+    for field in extensions:
+        field.type_name = _renamed(field.type_name, moved)
+        field.extendee = _renamed(field.extendee, moved)
+    for message in messages:
+        for field in message.field:
+            if field.type_name:
+                field.type_name = _renamed(field.type_name, moved)
+        _rename_references(message.nested_type, message.extension, moved)
+
+
+def _renamed(name: str, moved: dict[str, str]) -> str:
+    top, dot, rest = name[1:].partition(".")
+    return moved.get(f".{top}", f".{top}") + dot + rest if name else name

@@ -19,46 +19,60 @@ if TYPE_CHECKING:
 _TIMEOUT = 120
 _MAX_ERRORS = 5
 
+_FOLDER = "protos"
+_NOISE = re.compile(r"\bwarning:|^\[libprotobuf WARNING|^[IW]\d{4} |^WARNING: All log messages")
+
 # protoc is called by a child process, whose stderr is ours to read: first on all files at once, and if that
-# fails (enum values that clash between files which never import each other) on each file alone.
-_CHILD = """
+# fails (enum values that clash between files which never import each other) on each file alone. The child
+# works in a temporary folder with copies of the files, so that no name of theirs can be taken for an option.
+_CHILD = f"""
 import sys
 from importlib.resources import files
 from grpc_tools import protoc
-output, count = sys.argv[1], int(sys.argv[2])
-options = ["protoc", "--include_imports", f"-I{files('grpc_tools') / '_proto'}", *sys.argv[3:3 + count]]
-names = sys.argv[3 + count:]
-if len(names) > 1 and protoc.main([*options, f"-o{output}/all", *names]) == 0:
+options = ["protoc", "--include_imports", f"-I{{files('grpc_tools') / '_proto'}}", "-I{_FOLDER}"]
+names = [f"{_FOLDER}/{{name}}" for name in sys.argv[1:]]
+if len(names) > 1 and protoc.main([*options, "-oall", *names]) == 0:
     sys.exit(0)
 sys.stderr.write("--\\n")
 sys.stderr.flush()
-sys.exit(max(protoc.main([*options, f"-o{output}/{i}", name]) for i, name in enumerate(names)))
+sys.exit(max(protoc.main([*options, f"-o{{i}}", name]) for i, name in enumerate(names)))
 """
 
 
 def compile_protos(tree: ProtoTree) -> bytes:
-    """A serialised FileDescriptorSet of all files of ``tree`` and what they import.
+    """A serialised FileDescriptorSet of the files of ``tree`` and what they import.
 
     Raises SchemaError with what protoc says of the files: name, line, column and reason.
     """
-    with tempfile.TemporaryDirectory(prefix="dyncrit-protoc-") as output:
-        folders = [f"-I{folder.resolve()}" for folder in tree.folders]
-        child = [sys.executable, "-c", _CHILD, output, str(len(folders)), *folders, *tree.files]
+    with tempfile.TemporaryDirectory(prefix="dyncrit-protoc-") as work:
+        for name, content in tree.files.items():
+            path = Path(work, _FOLDER, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        child = [sys.executable, "-P", "-c", _CHILD, *tree.names]
         try:
             result = subprocess.run(  # noqa: S603 (our own interpreter, no shell)
-                child, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=_TIMEOUT, check=False
+                child,
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_TIMEOUT,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise SchemaError(f"protoc took over {_TIMEOUT} s", str(tree.folders[0])) from error
+            raise SchemaError(f"protoc took over {_TIMEOUT} s", str(tree.folder)) from error
         if result.returncode:
-            raise SchemaError(_findings(result.stderr.decode("utf-8", "replace")), str(tree.folders[0]))
-        return _merge(sorted(Path(output).iterdir()))
+            raise SchemaError(_findings(result.stderr.decode("utf-8", "replace")), str(tree.folder))
+        return _merge(sorted(path for path in Path(work).iterdir() if path.is_file()))
 
 
 def _findings(stderr: str) -> str:
-    """Protoc's errors on single files in one line, without its warnings."""
-    lines = dict.fromkeys(line.strip() for line in stderr.partition("--\n")[2].splitlines())
-    errors = [line for line in lines if line and not re.search(r"\bwarning:|^\[libprotobuf WARNING", line)]
+    """The errors that protoc finds in single files, in one line, without its warnings."""
+    before, _, single = stderr.partition("--\n")
+    lines = dict.fromkeys(
+        line.strip().removeprefix(f"{_FOLDER}/") for line in (single or before).splitlines()
+    )
+    errors = [line for line in lines if line and not _NOISE.search(line)]
     more = len(errors) - _MAX_ERRORS
     shown = errors[:_MAX_ERRORS] + ([f"and {more} more errors"] if more > 0 else [])
     return "; ".join(shown) or "protoc failed and did not say why"

@@ -51,7 +51,7 @@ class Schema:
 
         Raises SchemaError if the catalogue has no such release.
         """
-        if version in (None, NEWEST):
+        if version is None or version.strip().removeprefix("v") == NEWEST:
             source = SchemaSource("release", f"CRIU {NEWEST}")
             return cls(MessagePool(split_descriptor_set(NEWEST_SET.read_bytes())), source)
         from dyncrit.schema import catalogue

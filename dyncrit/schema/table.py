@@ -69,11 +69,17 @@ class ImageTable:
     def with_magics(self, magics: Mapping[str, int]) -> ImageTable:
         """A table that also has the magics of a ``magic.h`` that it lacks, by CRIU's name rule.
 
-        The image type FOO holds ``foo_entry`` messages. Aliases (a value that is known) add nothing.
+        The image type FOO holds ``foo_entry`` messages. Aliases (a value that is known) add nothing. A
+        name that the table has for another magic goes by its number.
         """
         new = {value: name for name, value in reversed(list(magics.items())) if value not in self._by_magic}
         rows = (
-            ImageType(name, value, (RecordLayout(f"{name.lower()}_entry"),)) for value, name in new.items()
+            ImageType(
+                name if name not in self._by_name else f"0x{value:08X}",
+                value,
+                (RecordLayout(f"{name.lower()}_entry"),),
+            )
+            for value, name in new.items()
         )
         return ImageTable((*self.types, *rows), self.raw_formats) if new else self
 
