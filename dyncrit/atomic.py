@@ -32,7 +32,11 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise IsADirectoryError(21, "Is a directory", str(path))
     import tempfile
 
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".new")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".dyncrit-", suffix=".new")
+    except OSError as error:
+        error.filename = str(path)  # the name that the caller knows
+        raise
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -21,10 +22,11 @@ _DOCUMENT_SUFFIXES = (".json", ".ndjson")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file to convert, and where its result goes."""
+    """A file to convert, and where its result goes; or why it isn't even opened."""
 
     source: Path
     target: Path
+    skip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,7 @@ def decode_jobs(inputs: Sequence[Path], output: Path, options: DecodeOptions) ->
 
 def encode_jobs(inputs: Sequence[Path], output: Path, table: ImageTable) -> list[Job]:
     """What encoding takes: ``core-1.img.json`` and ``core-1.json`` become ``core-1.img``."""
-    found = [
-        (file, name) for file, name in _files(inputs) if file in inputs or file.suffix in _DOCUMENT_SUFFIXES
-    ]
+    found = [item for item in _files(inputs) if item[0] in inputs or item[0].suffix in _DOCUMENT_SUFFIXES]
     return _jobs(found, output, lambda name: name.with_name(image_name(name.name, table)))
 
 
@@ -91,26 +91,32 @@ def encode_files(jobs: Iterable[Job], schema: Schema, *, allow_unknown: bool = F
 
 
 def _convert(job: Job, convert: Callable[[Job, BinaryIO, BinaryIO], list[str]]) -> Outcome:
-    if job.source.is_symlink():
-        return Outcome(job.source, "skipped", "a symbolic link")
+    if job.skip:
+        return Outcome(job.source, "skipped", job.skip)
+    made = [folder for folder in job.target.parents if not folder.exists()]
     try:
         with job.source.open("rb") as source:
             job.target.parent.mkdir(parents=True, exist_ok=True)
             with open_atomic(job.target) as target:
                 errors = convert(job, source, target)
+        made.clear()
     except RawImageError as error:
         return Outcome(job.source, "skipped", error.problem)
     except DyncritError as error:
         return Outcome(job.source, "failed", str(error))
     except OSError as error:
         return Outcome(job.source, "failed", f"{error.filename or job.source}: {error.strerror or error}")
+    finally:
+        for folder in made:  # nothing was put into them
+            with suppress(OSError):
+                folder.rmdir()
     return Outcome(job.source, "damaged", "; ".join(errors)) if errors else Outcome(job.source, "converted")
 
 
-def _jobs(files: Iterable[tuple[Path, Path]], output: Path, rename: Callable[[Path], Path]) -> list[Job]:
+def _jobs(files: Iterable[tuple[Path, Path, str]], output: Path, rename: Callable[[Path], Path]) -> list[Job]:
     jobs: dict[Path, Job] = {}
-    for source, name in files:
-        job = Job(source, output / rename(name))
+    for source, name, skip in files:
+        job = Job(source, output / rename(name), skip)
         if job.target in jobs:
             raise DyncritError(
                 f"{jobs[job.target].source} and {source} would both be written to {job.target}"
@@ -119,16 +125,26 @@ def _jobs(files: Iterable[tuple[Path, Path]], output: Path, rename: Callable[[Pa
     return list(jobs.values())
 
 
-def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each file with its name in the output, below its directory's name where there are several."""
+def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, Path, str]]:
+    """Each file, its name in the output, and why it is to be skipped, if so.
+
+    Names are those below the directory given, and begin with that one's where there are several.
+    """
     several = sum(path.is_dir() for path in inputs) > 1
     for path in inputs:
         if not path.is_dir():
-            yield path, Path(path.name)
+            yield path, Path(path.name), ""
             continue
         prefix = Path(path.resolve().name) if several else Path()
         for folder, folders, names in os.walk(path):
             folders.sort()
             here = Path(folder)
             for name in sorted(names):
-                yield here / name, prefix / here.relative_to(path) / name
+                yield here / name, prefix / here.relative_to(path) / name, _why_not(here / name)
+
+
+def _why_not(found: Path) -> str:
+    """Why a file that was found in a directory isn't opened: it may lead elsewhere, or never end."""
+    if found.is_symlink():
+        return "a symbolic link"
+    return "" if found.is_file() else "not a regular file"

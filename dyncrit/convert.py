@@ -65,6 +65,8 @@ def decode_image(
         writer.end()
     except DyncritError as error:
         raise error.within(name) from None
+    except MemoryError:
+        raise DyncritError("an entry of it takes more memory than there is", name) from None
     return errors
 
 
@@ -94,13 +96,15 @@ def encode_document(
             index += len(batch)
     except DyncritError as error:
         raise error.within(name) from None
+    except MemoryError:
+        raise DyncritError("an entry of it takes more memory than there is", name) from None
 
 
 def _refuse_image(file: BinaryIO, name: str, schema: Schema) -> None:
     """Say so where an image was given instead of its document."""
     file.seek(0)
     start = file.read(1)
-    if start in (b"{", b"[", b" ", b"\n", b"\t", b"\r", b"\xef", b""):
+    if start in (b"{", b"[", b"\xef", b""):
         return
     try:
         frame = read_frame(Source(file, name), schema.table, os.path.basename(name))  # noqa: PTH119

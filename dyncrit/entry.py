@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from dyncrit.codec.payload import Payload, Submessage
-from dyncrit.errors import DocumentError, ImageError
+from dyncrit.errors import DocumentError, ImageError, describe
 from dyncrit.schema.layout import Submessages
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Entry:
     def data(self) -> Content:
         """The payload, where it is nothing but bytes; raises DocumentError elsewhere."""
         if self.payload is None or isinstance(self.payload, dict | list):
-            raise DocumentError(f"expected bytes behind the message, found {self.payload!r:.60}")
+            raise DocumentError(f"expected bytes behind the message, found {describe(self.payload)}")
         return self.payload
 
 
@@ -118,5 +118,5 @@ def _entry_payload(layout: PayloadLayout | None, payload: Payload, schema: Schem
 
 def _as_list(value: object) -> list[Any]:
     if not isinstance(value, list):
-        raise DocumentError(f"expected a list of entries, found {value!r:.60}")
+        raise DocumentError(f"expected a list of entries, found {describe(value)}")
     return value

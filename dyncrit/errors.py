@@ -45,6 +45,22 @@ class SchemaError(DyncritError):
     """A schema source that can't be read, compiled or searched."""
 
 
+def describe(value: object) -> str:
+    """What a JSON value is, as errors say it, in a few words however large it is.
+
+    >>> describe(None), describe("x"), describe([1, 2]), describe({})
+    ('null', "the string 'x'", 'a list of 2', 'an empty object')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | dict):
+        kind = "list" if isinstance(value, list) else "object"
+        return f"{'a' if kind == 'list' else 'an'} {kind} of {len(value)}" if value else f"an empty {kind}"
+    names = {int: "the integer ", float: "the number ", str: "the string ", bytes: "the bytes "}
+    shown = repr(value[:60] if isinstance(value, str | bytes) else value)
+    return names.get(type(value), "") + (shown if len(shown) <= 60 else f"{shown[:57]}...")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, or nothing.
 

@@ -19,7 +19,7 @@ from dyncrit.codec.render import show_base64
 from dyncrit.codec.source import Source
 from dyncrit.codec.writer import ImageWriter
 from dyncrit.entry import Entry
-from dyncrit.errors import DocumentError, ImageError
+from dyncrit.errors import DocumentError, ImageError, describe
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Image:
         frame, as_message = parse_header(header, schema.table)
         items = document.get(ENTRIES_KEY)
         if not isinstance(items, list):
-            raise DocumentError(f"expected a list, found {items!r:.60}", ENTRIES_KEY)
+            raise DocumentError(f"expected a list, found {describe(items)}", ENTRIES_KEY)
         codecs = codecs_for(schema, Style(byte_order=frame.byte_order))
         writer = ImageWriter(frame, codecs, as_message, allow_unknown=allow_unknown)
         entries = []

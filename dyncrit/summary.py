@@ -70,6 +70,8 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
             payload_bytes += entry.payload.size if entry.payload else 0
     except DyncritError as error:
         raise error.within(name) from None
+    except MemoryError:
+        raise DyncritError("an entry of it takes more memory than there is", name) from None
     return Summary(
         magic=frame.image_type.name,
         count=count,

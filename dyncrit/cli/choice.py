@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dyncrit.cli.streams import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,7 +61,7 @@ class SchemaChoice:
     def say(self, message: str) -> None:
         """Tell on stderr what is being done, with -v."""
         if self.verbose:
-            click.echo(f"dyncrit: {message}", err=True)
+            say(message)
 
 
 def schema_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.streams import one_input, open_input, open_output
+from dyncrit.cli.streams import (
+    FOLDER_ADVICE,
+    all_inputs,
+    file_options,
+    into_folder,
+    open_input,
+    open_output,
+    say,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dyncrit.convert import DecodeOptions
 
 
@@ -19,23 +28,7 @@ if TYPE_CHECKING:
     epilog="Examples: dyncrit decode core-1.img; dyncrit decode checkpoint/ -o json/; "
     "cat mm-1.img | dyncrit decode --pretty",
 )
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "-i",
-    "--in",
-    "input_",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The image to decode. Default: stdin.",
-)
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    type=click.Path(path_type=Path),
-    metavar="FILE|DIR",
-    help="Where the JSON goes. Default: stdout.",
-)
+@file_options("The image to decode.", "Where the JSON goes.")
 @click.option(
     "--pretty",
     is_flag=True,
@@ -55,7 +48,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
-    images: tuple[Path, ...],
+    files: tuple[Path, ...],
     input_: Path | None,
     output: Path | None,
     pretty: bool,
@@ -72,7 +65,7 @@ def command(
     from dyncrit.convert import DecodeOptions, decode_image
 
     choice = ctx.ensure_object(SchemaChoice)
-    inputs = one_input(images, input_)
+    inputs = all_inputs(files, input_)
     options = DecodeOptions(
         pretty=pretty,
         payloads=not nopl,
@@ -80,29 +73,21 @@ def command(
         as_message=as_message,
         keep_going=keep_going,
     )
-    if len(inputs) > 1 or any(path.is_dir() for path in images):
-        return _decode_many(choice, images, input_, output, options)
+    if folder := into_folder(files, input_, output):
+        return _decode_many(choice, inputs, folder, options)
     with (
-        open_input(inputs[0] if inputs else None, "an image") as (image, name),
+        open_input(inputs[0] if inputs else None, "an image", folder_advice=FOLDER_ADVICE) as (image, name),
         open_output(output, binary=False) as file,
     ):
         errors = decode_image(image, name, file, choice.schema(), options)
     for error in errors:
-        click.echo(f"dyncrit: {error}", err=True)
+        say(error)
     return 1 if errors else 0
 
 
-def _decode_many(
-    choice: SchemaChoice,
-    images: tuple[Path, ...],
-    input_: Path | None,
-    output: Path | None,
-    options: DecodeOptions,
-) -> int:
+def _decode_many(choice: SchemaChoice, inputs: list[Path], folder: Path, options: DecodeOptions) -> int:
     from dyncrit.batch import decode_files, decode_jobs
     from dyncrit.cli.progress import report
 
-    if output is None or output.is_file():
-        raise click.UsageError("several images or a directory need -o DIR for the output")
-    jobs = decode_jobs(one_input(images, input_), output, options)
+    jobs = decode_jobs(inputs, folder, options)
     return report(decode_files(jobs, choice.schema(), options), len(jobs), "decoded")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.streams import open_input
+from dyncrit.cli.streams import open_input, print_json
 
 
 @click.command("info", epilog="Example: dyncrit info pages-1.img")
@@ -19,8 +19,6 @@ def command(ctx: click.Context, files: tuple[Path, ...]) -> int:
 
     One file gives an object, several give a list.
     """
-    import orjson
-
     from dyncrit.summary import summarise
 
     schema = ctx.ensure_object(SchemaChoice).schema()
@@ -29,5 +27,5 @@ def command(ctx: click.Context, files: tuple[Path, ...]) -> int:
         with open_input(path, "an image") as (file, name):
             summary = summarise(file, name, schema).to_dict()
         shown.append({"file": name, **summary} if len(files) > 1 else summary)
-    click.echo(orjson.dumps(shown if len(shown) > 1 else shown[0], option=orjson.OPT_INDENT_2))
+    print_json(shown if len(shown) > 1 else shown[0])
     return 0

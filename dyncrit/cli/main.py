@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.streams import say
 from dyncrit.errors import DyncritError
 from dyncrit.version import __version__
 
@@ -47,6 +50,17 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(COMMANDS[cmd_name]).command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a pipe that nobody reads any more is told from click's own view of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeClosedError from error
+
+
+class _PipeClosedError(Exception):
+    """Nobody reads what is written to stdout; click would end the process for a BrokenPipeError."""
+
 
 @click.group(
     cls=LazyGroup,
@@ -66,14 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Nothing raises out of it: whatever goes wrong is one line on stderr.
     """
-    signal.signal(signal.SIGTERM, _terminated)
-    gc.set_threshold(100_000, 50, 50)  # entries are many, and none of them is part of a cycle
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = dyncrit.main(args=arguments, prog_name="dyncrit", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("DYNCRIT_DEBUG"):
             raise
@@ -83,12 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run the command line as a process: ends it without taking the interpreter apart, which takes 10 ms."""
+    signal.signal(signal.SIGTERM, _terminated)
+    gc.set_threshold(100_000, 50, 50)  # entries are many, and none of them is part of a cycle
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    for stream in streams:
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     code = main()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _BROKEN_PIPE
-    sys.stderr.flush()
+    for stream in streams:
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -98,7 +111,7 @@ def _failure(error: BaseException) -> int:
         return _usage(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, _PipeClosedError | BrokenPipeError):
         _silence_stdout()
         return _BROKEN_PIPE
     return _complain(_describe(error))
@@ -117,9 +130,7 @@ def _describe(error: BaseException) -> str:
 
 
 def _complain(message: str) -> int:
-    """One line on stderr, whatever names with line breaks in them it quotes."""
-    line = message.replace("\n", "\\n").replace("\r", "\\r")
-    click.echo(f"dyncrit: {line}", err=True)
+    say(message)
     return _BAD_DATA
 
 
@@ -135,7 +146,8 @@ def _usage(error: click.ClickException) -> int:
 
 def _silence_stdout() -> None:
     """Keep the interpreter from complaining about the closed pipe once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
+from dyncrit.cli.streams import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,17 +22,17 @@ def report(outcomes: Iterable[Outcome], total: int, verb: str) -> int:
     for outcome in _with_bar(outcomes, total, verb):
         counts[outcome.kind] += 1
         if outcome.kind == "skipped":
-            click.echo(f"dyncrit: {outcome.source}: skipped: {outcome.message}", err=True)
+            say(f"{outcome.source}: skipped: {outcome.message}")
         elif outcome.message:
-            click.echo(f"dyncrit: {outcome.message}", err=True)
+            say(outcome.message)
     failed = counts["failed"] + counts["damaged"]
     done = counts["converted"] + counts["damaged"]
-    click.echo(f"dyncrit: {done} {verb}, {counts['skipped']} skipped, {failed} with errors", err=True)
+    say(f"{done} {verb}, {counts['skipped']} skipped, {failed} with errors")
     return 1 if failed else 0
 
 
 def _with_bar(outcomes: Iterable[Outcome], total: int, verb: str) -> Iterator[Outcome]:
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield from outcomes
         return
     from rich.console import Console

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.streams import print_json
 
 if TYPE_CHECKING:
     from dyncrit.types import JsonObject
@@ -25,9 +26,7 @@ def show(ctx: click.Context, as_json: bool) -> None:
     """Tell which schema is in use and why."""
     facts = _facts(ctx.ensure_object(SchemaChoice))
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        print_json(facts)
         return
     for name, value in facts.items():
         if value is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dyncrit.codec.payload import Content, Payload, PayloadValue, Submessage, content_size
 from dyncrit.codec.protojson import is_protojson
 from dyncrit.codec.render import parse_base64, show_base64
-from dyncrit.errors import DocumentError
+from dyncrit.errors import DocumentError, describe
 from dyncrit.schema.layout import Counted, Parts, PayloadLayout, Rest, Submessages
 
 if TYPE_CHECKING:
@@ -142,6 +142,4 @@ def _expect(value: object, kind: type, path: str) -> Any:
     if isinstance(value, kind):
         return value
     names: dict[type, str] = {dict: "an object", list: "a list", str: "a string in base64"}
-    raise DocumentError(
-        f"expected {names[kind]}, found {'null' if value is None else f'{value!r:.60}'}", path
-    )
+    raise DocumentError(f"expected {names[kind]}, found {describe(value)}", path)

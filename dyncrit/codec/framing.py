@@ -89,7 +89,7 @@ def describe_raw(source: Source, table: ImageTable, file_name: str) -> str:
         return f"an empty file (0 bytes){f', for {raw.describes}' if raw else ''}"
     if raw:
         return f"a raw image without records: {raw.describes}"
-    if start.lstrip()[:1] in (b"{", b"["):
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         return "JSON, not an image; `dyncrit encode` makes an image of it"
     if len(start) < 4:
         return f"no image: {len(start)} bytes, and a magic has 4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from dyncrit.codec.framing import Frame, Framing, default_framing, lone_message_type
-from dyncrit.errors import DocumentError, did_you_mean
+from dyncrit.errors import DocumentError, describe, did_you_mean
 from dyncrit.types import ByteOrder
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _image_type(header: JsonObject, table: ImageTable, as_message: str) -> Image
     if name == "" and as_message:
         return lone_message_type(as_message)
     if not isinstance(name, str):
-        raise DocumentError(f"expected the name of an image type, found {name!r:.60}", MAGIC_KEY)
+        raise DocumentError(f"expected the name of an image type, found {describe(name)}", MAGIC_KEY)
     if image_type := table.by_name(name):
         return image_type
     hint = did_you_mean(name, table.names)
@@ -71,12 +71,12 @@ def _image_type(header: JsonObject, table: ImageTable, as_message: str) -> Image
 def _text(header: JsonObject, key: str, default: str) -> str:
     value = header.get(key, default)
     if not isinstance(value, str):
-        raise DocumentError(f"expected a string, found {value!r:.60}", key)
+        raise DocumentError(f"expected a string, found {describe(value)}", key)
     return value
 
 
 def _choice(header: JsonObject, key: str, choices: Any, default: str) -> Any:
     value = _text(header, key, default)
     if value not in get_args(choices):
-        raise DocumentError(f"expected one of {', '.join(get_args(choices))}, found {value!r:.60}", key)
+        raise DocumentError(f"expected one of {', '.join(get_args(choices))}, found {describe(value)}", key)
     return value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dyncrit.codec import wire
 from dyncrit.codec.source import PIECE_SIZE, Extent, Source
-from dyncrit.errors import DocumentError
+from dyncrit.errors import DocumentError, describe
 from dyncrit.schema.layout import Array, Counted, FieldNumber, Parts, PayloadLayout, Rest, Submessages
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _pieces(content: Content) -> Iterator[bytes]:
 
 def _content(value: PayloadValue) -> Content:
     if isinstance(value, list | dict):
-        raise DocumentError(f"expected bytes, found {_describe(value)}")
+        raise DocumentError(f"expected bytes, found {describe(value)}")
     return value
 
 
@@ -240,7 +240,7 @@ def _write_parts(layout: Parts, numbers: Mapping[int, int], value: PayloadValue)
     parts = value or {}
     if not isinstance(parts, dict) or set(parts) - {name for name, _ in layout.parts}:
         raise DocumentError(
-            f"expected {' and '.join(name for name, _ in layout.parts)}, found {_describe(parts)}"
+            f"expected {' and '.join(name for name, _ in layout.parts)}, found {describe(parts)}"
         )
     for name, length in layout.parts:
         content = parts.get(name, b"")
@@ -254,11 +254,11 @@ def _write_array(
     items = value or []
     limit = 1 << 8 * layout.width
     if not isinstance(items, list):
-        raise DocumentError(f"expected a list of numbers, found {_describe(items)}")
+        raise DocumentError(f"expected a list of numbers, found {describe(items)}")
     for index, item in enumerate(items):
         if type(item) is not int or not 0 <= item < limit:
             raise DocumentError(
-                f"expected an integer from 0 to {limit - 1}, found {item!r:.60}", f"[{index}]"
+                f"expected an integer from 0 to {limit - 1}, found {describe(item)}", f"[{index}]"
             )
     _check_count(layout.counter.name, numbers.get(layout.counter.number, 0), len(items), "items")
     yield b"".join([item.to_bytes(layout.width, byte_order) for item in items if isinstance(item, int)])
@@ -270,17 +270,13 @@ def _write_submessages(
 ) -> Iterator[bytes]:
     items = value or []
     if not isinstance(items, list):
-        raise DocumentError(f"expected a list of messages, found {_describe(items)}")
+        raise DocumentError(f"expected a list of messages, found {describe(items)}")
     _check_count(layout.counter.name, numbers.get(layout.counter.number, 0), len(items), "messages")
     for item in items:
         if not isinstance(item, Submessage):
-            raise DocumentError(f"expected a message, found {_describe(item)}")
+            raise DocumentError(f"expected a message, found {describe(item)}")
         said = wire.numbers_at(item.record, frozenset({layout.length.number})).get(layout.length.number, 0)
         _check_count(layout.length.name, said, _size(item.data), "bytes")
         yield len(item.record).to_bytes(4, byte_order) + item.record
         yield from _pieces(item.data)
         yield _padding(item.padding, _size(item.data), layout.align)
-
-
-def _describe(value: object) -> str:
-    return f"{type(value).__name__} {value!r:.60}"

@@ -71,9 +71,12 @@ def seekable(file: BinaryIO) -> BinaryIO:
     """``file``, or a temporary copy of what is left in it if it can't seek."""
     if file.seekable():
         return file
-    import shutil
     import tempfile
 
     copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives on)
-    shutil.copyfileobj(file, copy, PIECE_SIZE)
+    piece = file.read(PIECE_SIZE)
+    while piece:
+        copy.write(piece)
+        # a short piece is the last; to ask again would have a terminal wait for another Ctrl-D
+        piece = file.read(PIECE_SIZE) if len(piece) == PIECE_SIZE else b""
     return copy  # type: ignore[return-value]  # it is one, from Python 3.11 on

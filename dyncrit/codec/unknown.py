@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dyncrit.codec import wire
 from dyncrit.codec.render import parse_base64
-from dyncrit.errors import DocumentError, ImageError
+from dyncrit.errors import DocumentError, ImageError, describe
 
 if TYPE_CHECKING:
     from dyncrit.types import JsonObject
@@ -51,15 +51,15 @@ def parse_field(item: object, path: str, depth: int = 0) -> tuple[bytes, int | N
     Raises DocumentError at ``path`` for anything else.
     """
     if not isinstance(item, dict):
-        raise DocumentError(f"expected an object with field and value, found {item!r:.60}", path)
+        raise DocumentError(f"expected an object with field and value, found {describe(item)}", path)
     keys = [key for key in item if key in _WIRE_KEYS]
     number, at = item.get("field"), item.get("at")
     if len(keys) != 1 or set(item) - {"field", "at", keys[0]}:
         raise DocumentError(f"expected field, at, and one of {', '.join(_WIRE_KEYS)}", path)
     if type(number) is not int or not 1 <= number < 1 << 29:
-        raise DocumentError(f"field is a number from 1 to {(1 << 29) - 1}, not {number!r:.60}", path)
+        raise DocumentError(f"field is a number from 1 to {(1 << 29) - 1}, not {describe(number)}", path)
     if at is not None and (type(at) is not int or at < 0):
-        raise DocumentError(f"at counts fields from 0, it can't be {at!r:.60}", path)
+        raise DocumentError(f"at counts fields from 0, it can't be {describe(at)}", path)
     value = _parse_value(keys[0], item[keys[0]], f"{path}.{keys[0]}", depth)
     return wire.encode_field(number, _WIRE_KEYS[keys[0]], value), at
 
@@ -91,16 +91,16 @@ def _parse_value(key: str, value: Any, path: str, depth: int) -> int | bytes:
         raise DocumentError(f"messages nested deeper than {wire.MAX_DEPTH}", path)
     if key in ("group", "message"):
         if not isinstance(value, list):
-            raise DocumentError(f"expected a list of fields, found {value!r:.60}", path)
+            raise DocumentError(f"expected a list of fields, found {describe(value)}", path)
         return b"".join(parse_field(item, f"{path}[{i}]", depth + 1)[0] for i, item in enumerate(value))
     if key in ("text", "bytes"):
         if not isinstance(value, str):
-            raise DocumentError(f"expected a string, found {value!r:.60}", path)
+            raise DocumentError(f"expected a string, found {describe(value)}", path)
         try:
             return value.encode("utf-8", "surrogateescape") if key == "text" else parse_base64(value)
         except ValueError as error:
             raise DocumentError(f"bad base64: {error}" if key == "bytes" else str(error), path) from error
     limit = 1 << (32 if key == "fixed32" else 64)
     if type(value) is not int or not 0 <= value < limit:
-        raise DocumentError(f"expected an integer from 0 to {limit - 1}, found {value!r:.60}", path)
+        raise DocumentError(f"expected an integer from 0 to {limit - 1}, found {describe(value)}", path)
     return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dyncrit.codec import unknown, wire
 from dyncrit.codec.render import parse_base64, show_base64
-from dyncrit.errors import DocumentError, ImageError, did_you_mean
+from dyncrit.errors import DocumentError, ImageError, describe, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def encode_message(
 ) -> bytes:
     """A message from its document: known fields in number order, unknown ones in their places."""
     if not isinstance(document, dict):
-        raise DocumentError(f"expected an object for {plan.name}, found {_describe(document)}", *_place(path))
+        raise DocumentError(f"expected an object for {plan.name}, found {describe(document)}", *_place(path))
     if depth > wire.MAX_DEPTH:
         raise DocumentError(f"messages nested deeper than {wire.MAX_DEPTH}", *_place(path))
     if not allow_unknown:
@@ -169,7 +169,7 @@ def _encode_field(field: FieldPlan, value: Any, path: str, depth: int, *, allow_
     if not field.repeated:
         return [_encode_element(field, value, path, depth, allow_unknown=allow_unknown)]
     if not isinstance(value, list):
-        raise DocumentError(f"expected a list, found {_describe(value)}", path)
+        raise DocumentError(f"expected a list, found {describe(value)}", path)
     if field.parse_list and len(value) == 1 and isinstance(value[0], str):
         value = _parse_addresses(field, value[0], path)
     if not field.packed:
@@ -220,7 +220,7 @@ def _scalar_value(field: FieldPlan, value: Any, path: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise DocumentError(f"expected {_expected(field)}, found {_describe(value)}", path)
+        raise DocumentError(f"expected {_expected(field)}, found {describe(value)}", path)
     if isinstance(value, int) and kind is int and not field.scalar.low <= value <= field.scalar.high:
         raise DocumentError(f"{value} is out of range: expected {_expected(field)}", path)
     if kind is float and field.scalar.name == "float":
@@ -258,7 +258,7 @@ def _parse_text(field: FieldPlan, value: str, path: str) -> Any:
 def _insert_unknown(elements: list[bytes], items: object, path: str, depth: int) -> list[bytes]:
     place = f"{path}.{unknown.KEY}" if path else unknown.KEY
     if not isinstance(items, list):
-        raise DocumentError(f"expected a list of fields, found {_describe(items)}", place)
+        raise DocumentError(f"expected a list of fields, found {describe(items)}", place)
     parsed = [unknown.parse_field(item, f"{place}[{index}]", depth) for index, item in enumerate(items)]
     before: dict[int, list[bytes]] = {}
     for encoded, at in parsed:
@@ -280,7 +280,7 @@ def _check_keys(plan: MessagePlan, document: JsonObject, path: str) -> None:
 
 def _kept_bytes(text: object) -> bytes:
     if not isinstance(text, str):
-        raise DocumentError(f"expected base64, found {_describe(text)}", BYTES_KEY)
+        raise DocumentError(f"expected base64, found {describe(text)}", BYTES_KEY)
     try:
         return parse_base64(text)
     except ValueError as error:
@@ -294,21 +294,6 @@ def _expected(field: FieldPlan) -> str:
     if kind is int:
         return f"one of {', '.join(field.numbers)}, or its number"
     return {bool: "true or false", str: "a string", bytes: "a string in base64", float: "a number"}[kind]
-
-
-def _describe(value: object) -> str:
-    if value is None:
-        return "null"
-    names = {
-        bool: "",
-        int: "the integer ",
-        float: "the number ",
-        str: "the string ",
-        list: "a list ",
-        dict: "an object ",
-    }
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return names.get(type(value), "") + (text if len(text) <= 60 else text[:57] + "...")
 
 
 def _place(path: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dyncrit.codec import extra, framing
 from dyncrit.codec.payload import Payload, write_payload
 from dyncrit.codec.reader import ERROR_KEY
 from dyncrit.codec.walk import BYTES_KEY
-from dyncrit.errors import DocumentError
+from dyncrit.errors import DocumentError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +77,7 @@ class ImageWriter:
 
 def _expect_object(document: object) -> None:
     if not isinstance(document, dict):
-        raise DocumentError(
-            f"expected an object, found {'null' if document is None else repr(document)[:60]}"
-        )
+        raise DocumentError(f"expected an object, found {describe(document)}")
 
 
 def _without_error(document: JsonObject) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 import struct
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,15 +45,17 @@ class LongString:
         import tempfile
 
         self._file = tempfile.TemporaryFile(prefix="dyncrit-")  # noqa: SIM115 (lives as long as the string)
-        self._rest = b""
+        self._cut = b""  # an escape that goes on in the next text
+        self._rest = b""  # base64 that does
         self._ended = False
         self.size = 0
 
     def feed(self, text: bytes) -> None:
-        """Add text of the string, as it stands in the JSON, not cut within an escape.
-
-        Raises DocumentError if it is not base64.
-        """
+        """Add text of the string, as it stands in the JSON; raises DocumentError if it is not base64."""
+        text = self._cut + text
+        self._cut = b""
+        if (cut := text.rfind(b"\\", -6)) >= 0 and re.match(rb"\\(u[0-9a-fA-F]{0,3})?$", text[cut:]):
+            text, self._cut = text[:cut], text[cut:]
         for white in _WHITE_SPACE:
             text = text.replace(white, b"")
         if b"\\" in text:
@@ -69,7 +72,7 @@ class LongString:
 
     def end(self) -> None:
         """Say that the string ends; raises DocumentError if its base64 doesn't."""
-        if self._rest:
+        if self._rest or self._cut:
             self._fail()
         self._file.flush()
 

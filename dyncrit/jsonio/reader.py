@@ -55,7 +55,7 @@ class DocumentReader:
             raise DocumentError('no "entries" in it: expected a document as `dyncrit decode` writes it')
         if not self._scanner.accept(b"]"):
             while True:
-                while batch := self._scanner.batch(lines=False):
+                while batch := self._scanner.batch():
                     yield batch
                 yield [self._entry()]
                 if self._scanner.accept(b"]"):
@@ -93,6 +93,7 @@ class DocumentReader:
                 self._in_entries = True
                 return header
             header[key] = self._scanner.value()
+        self._scanner.expect_line_end()
         self._lines = header.pop(FORMAT_KEY, None) == "ndjson" or self._scanner.peek() == b"{"
         return header
 
@@ -132,10 +133,11 @@ class DocumentReader:
 
     def _line_entries(self) -> Iterator[list[JsonObject]]:
         while self._scanner.peek():
-            while batch := self._scanner.batch(lines=True):
+            while batch := self._scanner.line_batch():
                 yield batch
             if self._scanner.peek():
                 yield [self._entry()]
+                self._scanner.expect_line_end()
 
 
 def _without_blobs(value: Any) -> Any:

@@ -21,6 +21,7 @@ _MAX_MISSES = 3
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = re.compile(rb"[ \t\r\n]*+")
+_BLANKS = re.compile(rb"[ \t\r]*+")
 _SCALAR = re.compile(rb"[^,\]\}\s]*+")
 _KEY = re.compile(_STRING, re.DOTALL)
 _UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+' % _STRING, re.DOTALL)
@@ -36,7 +37,6 @@ def _object_pattern(depth: int) -> bytes:
 
 _OBJECT = re.compile(_object_pattern(5), re.DOTALL)
 _OBJECTS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+%b[ \t\r\n]*+,)++" % _OBJECT.pattern, re.DOTALL)
-_OBJECTS = re.compile(rb"(?:[ \t\r\n]*+%b)++(?=[ \t\r]*+\n)" % _OBJECT.pattern, re.DOTALL)
 
 
 class Scanner:
@@ -119,49 +119,67 @@ class Scanner:
         """Pass over the value that comes next."""
         self._value_text()
 
-    def batch(self, *, lines: bool) -> list[Any]:
+    def batch(self) -> list[Any]:
         """The objects that come next, as many as are at hand and each has a comma behind it.
 
-        With ``lines``, objects that end a line instead. An empty list says nothing: the next value may be
-        longer than what is at hand, or no object.
+        An empty list says nothing: the next value may be longer than what is at hand, or no object.
         """
         if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
             self._fill()
-        if self._misses < _MAX_MISSES and (values := self._guessed_batch(lines=lines)):
+        if self._misses < _MAX_MISSES and (values := self._guessed_batch()):
             return values
-        pattern = _OBJECTS if lines else _OBJECTS_AND_COMMAS
-        match = pattern.match(self._buffer, self._position)
+        match = _OBJECTS_AND_COMMAS.match(self._buffer, self._position)
         if not match:
             return []
-        text, offset = match.group(), self.offset
-        if lines:
-            text = b",".join(_OBJECT.findall(text))
-            values = self._parse(b"[%b]" % text, offset - 1, [])
-        else:
-            values = self._parse(b"[%b]" % text[:-1], offset - 1, [])
+        values = list(self._parse(b"[%b]" % match.group()[:-1], self.offset - 1, []))
         self._position = match.end()
-        return list(values)
+        return values
 
-    def _guessed_batch(self, *, lines: bool) -> list[Any]:
+    def line_batch(self) -> list[Any]:
+        """The values that come next, each on a line of its own, as many lines as are at hand.
+
+        An empty list says nothing: the next value may take several lines, or be none.
+        """
+        if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
+            self._fill()
+        values: list[Any] = []
+        while (end := self._buffer.find(b"\n", self._position)) >= 0:
+            line = self._buffer[self._position : end]
+            if not line.isspace() and line:
+                try:
+                    values.append(orjson.loads(line))
+                except orjson.JSONDecodeError:
+                    break
+            self._position = end + 1
+        return values
+
+    def expect_line_end(self) -> None:
+        """Raise DocumentError unless a line or the file ends here."""
+        while True:
+            match = _BLANKS.match(self._buffer, self._position)
+            self._position = match.end() if match else self._position
+            if self._position < len(self._buffer):
+                break
+            if not self._fill():
+                return
+        if self._buffer[self._position : self._position + 1] != b"\n":
+            self.fail("expected the end of the line")
+
+    def _guessed_batch(self) -> list[Any]:
         """A batch that ends where one could: before the last ``{`` at hand that a comma stands before.
 
         That this is no place within an object is sure if the text up to it parses as a list's items.
         """
         start, buffer = self._position, self._buffer
-        if lines:
-            end = after = buffer.rfind(b"\n", start)
-            text = buffer[start:end].rstrip().replace(b"\n", b",")
-        else:
-            end, after = _last_comma(buffer, start)
-            text = buffer[start:end]
+        end = _last_comma(buffer, start)
         if end <= start:
             return []
         try:
-            values: list[Any] = orjson.loads(b"[%b]" % text)
+            values: list[Any] = orjson.loads(b"[%b]" % buffer[start:end])
         except orjson.JSONDecodeError:
             self._misses += 1
             return []
-        self._position = after
+        self._position = end + 1
         return values
 
     def skip_batch(self) -> bool:
@@ -192,7 +210,7 @@ class Scanner:
             return items
         misses, self._misses = self._misses, 0
         while True:
-            while batch := self.batch(lines=False):
+            while batch := self.batch():
                 items += batch
             items.append(self.value())
             if self.accept(b"]"):
@@ -302,8 +320,8 @@ class Scanner:
             self.fail(str(error), offset)
 
 
-def _last_comma(buffer: bytes, start: int) -> tuple[int, int]:
-    """The last comma between two objects that may be a list's items: its position and the one behind it."""
+def _last_comma(buffer: bytes, start: int) -> int:
+    """Where the last comma is that may stand between two objects of a list; -1 if there is none."""
     brace = len(buffer)
     for _ in range(64):
         brace = buffer.rfind(b"{", start, brace)
@@ -311,9 +329,8 @@ def _last_comma(buffer: bytes, start: int) -> tuple[int, int]:
             break
         before = buffer[max(start, brace - 64) : brace].rstrip()
         if before.endswith(b","):
-            comma = max(start, brace - 64) + len(before) - 1
-            return comma, comma + 1
-    return -1, -1
+            return max(start, brace - 64) + len(before) - 1
+    return -1
 
 
 def _refuse_constant(name: str) -> NoReturn:

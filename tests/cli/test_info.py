@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import dyncrit
+from dyncrit.cli import main
+
+Run = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def call(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return code, out, err.decode()
+
+    return call
+
+
+def test_a_file_is_described_with_crits_keys_first(run: Run, data: Path) -> None:
+    path = data / "criu-4.2" / "host" / "env00" / "pagemap-66.img"
+    code, out, err = run("info", path)
+    assert (code, err) == (0, "")
+    shown = json.loads(out)
+    assert list(shown) == [
+        "magic",
+        "count",
+        "size",
+        "record_bytes",
+        "payload_bytes",
+        "byte_order",
+        "framing",
+        "messages",
+    ]
+    assert shown["magic"] == "PAGEMAP"
+    assert shown["count"] == len(dyncrit.load(path).entries) - 1
+    assert shown["size"] == path.stat().st_size
+    assert shown["messages"] == ["pagemap_head", "pagemap_entry"]
+    assert out.endswith(b"}\n")
+
+
+def test_a_raw_file_is_described_and_no_error(run: Run, data: Path) -> None:
+    path = data / "demo" / "tree" / "pages-1.img"
+    code, out, err = run("info", path)
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "raw": "a raw image without records: memory pages, raw, in the order of a pagemap",
+        "size": path.stat().st_size,
+    }
+
+
+def test_stdin_is_described(run: Run, data: Path) -> None:
+    path = data / "criu-4.2" / "host" / "env00" / "core-66.img"
+    expected = run("info", path)
+    assert run("info", stdin=path.read_bytes()) == expected
+    assert run("info", "-", stdin=path.read_bytes()) == expected
+
+
+def test_several_files_give_a_list_that_names_them(run: Run, data: Path) -> None:
+    folder = data / "criu-4.2" / "host" / "env00"
+    paths = [folder / "core-66.img", folder / "mm-66.img"]
+    code, out, _ = run("info", *paths)
+    assert code == 0
+    assert [(item["file"], item["magic"]) for item in json.loads(out)] == [
+        (str(paths[0]), "CORE"),
+        (str(paths[1]), "MM"),
+    ]
+
+
+def test_several_files_may_have_names_that_are_not_utf_8(run: Run, data: Path, tmp_path: Path) -> None:
+    image = (data / "criu-4.2" / "host" / "env00" / "core-66.img").read_bytes()
+    for name in (b"a\xff.img", b"b\xff.img"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(image)
+    code, out, err = run("info", *sorted(tmp_path.iterdir()))
+    assert (code, err) == (0, "")
+    assert [item["magic"] for item in json.loads(out)] == ["CORE", "CORE"]
+
+
+def test_a_damaged_file_is_an_error_with_its_place(run: Run, data: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "core-1.img"
+    cut.write_bytes((data / "criu-4.2" / "host" / "env00" / "core-66.img").read_bytes()[:-1])
+    code, out, err = run("info", cut)
+    assert (code, out) == (1, b"")
+    assert err.startswith(f"dyncrit: {cut}: entry 0 at byte 8: record of ")
+    assert err.count("\n") == 1
+
+
+def test_a_missing_file_is_named(run: Run, tmp_path: Path) -> None:
+    expected = (1, b"", f"dyncrit: {tmp_path / 'missing'}: No such file or directory\n")
+    assert run("info", tmp_path / "missing") == expected
+
+
+def test_a_directory_is_a_usage_error(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("info", tmp_path)
+    assert (code, out) == (2, b"")
+    assert err.startswith(f"dyncrit: {tmp_path} is a directory")
+
+
+def test_advice_about_a_directory_fits_the_command(run: Run, tmp_path: Path) -> None:
+    """`info` has no -o."""
+    for command in ("info", "show"):
+        assert "-o DIR" not in run(command, tmp_path)[2]
+
+
+@pytest.mark.parametrize(("content", "says"), [(b"", "empty file"), (b"{}", "JSON"), (b"\1\2", "2 bytes")])
+def test_what_is_no_image_is_described(run: Run, content: bytes, says: str) -> None:
+    code, out, _ = run("info", stdin=content)
+    assert code == 0
+    assert says in json.loads(out)["raw"]
