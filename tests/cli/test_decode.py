@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import dyncrit
-from dyncrit.cli import main
 
 Run = Callable[..., tuple[int, bytes, str]]
 PSTREE = {"pid": 1, "ppid": 0, "pgid": 1, "sid": 1, "threads": [1]}
@@ -20,17 +18,6 @@ PSTREE = {"pid": 1, "ppid": 0, "pgid": 1, "sid": 1, "threads": [1]}
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@pytest.fixture
-def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return code, out, err.decode()
-
-    return call
 
 
 @pytest.fixture

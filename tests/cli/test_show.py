@@ -1,31 +1,17 @@
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 import dyncrit
-from dyncrit.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Run = Callable[..., tuple[int, bytes, str]]
-
-
-@pytest.fixture
-def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return code, out, err.decode()
-
-    return call
 
 
 @pytest.fixture
