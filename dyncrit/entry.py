@@ -75,7 +75,7 @@ class Entry:
                 raise ImageError(
                     f"the record is no {self._class.DESCRIPTOR.name} message: {error}"
                 ) from error
-            self._unchanged = self._message.SerializePartialToString()
+            self._unchanged = self._class.SerializePartialToString(self._message)
         return self._message  # type: ignore[return-value]  # every message is dynamic
 
     @property
@@ -83,7 +83,7 @@ class Entry:
         """The bytes of the message as they will be written: those read, as long as nothing was changed."""
         if self._message is None:
             return self._record or b""
-        serialised = self._message.SerializePartialToString()
+        serialised = self._class.SerializePartialToString(self._message)
         return self._record if self._record is not None and serialised == self._unchanged else serialised
 
     def __repr__(self) -> str:

@@ -57,6 +57,8 @@ def describe(value: object) -> str:
         kind = "list" if isinstance(value, list) else "object"
         return f"{'a' if kind == 'list' else 'an'} {kind} of {len(value)}" if value else f"an empty {kind}"
     names = {int: "the integer ", float: "the number ", str: "the string ", bytes: "the bytes "}
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"
     shown = repr(value[:60] if isinstance(value, str | bytes) else value)
     return names.get(type(value), "") + (shown if len(shown) <= 60 else f"{shown[:57]}...")
 

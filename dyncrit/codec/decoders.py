@@ -25,11 +25,13 @@ class NotPlain(Exception):  # noqa: N818 (no error: a sign that another way has 
 def is_direct(plan: MessagePlan) -> bool:
     """Whether the fields of a message type, not of those below it, are such as the fast codec is made for.
 
-    That is everything in CRIU's schemas; floats, groups, maps, extensions and fields without presence
-    are left to the careful codec.
+    That is everything in CRIU's schemas; floats, groups, maps, oneofs, extensions and fields without
+    presence are left to the careful codec.
     """
     descriptor = plan.descriptor
     if descriptor.is_extendable or (descriptor.has_options and descriptor.GetOptions().map_entry):
+        return False
+    if any(len(oneof.fields) > 1 for oneof in descriptor.oneofs):
         return False
     return all(
         field.scalar.python_type is not float and not field.is_group and (field.presence or field.repeated)
@@ -52,7 +54,7 @@ class Decoders:
         """A function that asks protobuf which fields there are. It is made quickly."""
         if made := self._simple.get(id(plan)):
             return made
-        _require_direct(plan)
+        require_direct(plan)
         readers: dict[int, tuple[str, Read | None]] = {}
 
         def decode(message: DynamicMessage) -> JsonObject:
@@ -78,7 +80,7 @@ class Decoders:
         """
         if made := self._generated.get(id(plan)):
             return made
-        _require_direct(plan)
+        require_direct(plan)
         optional = sum(not field.required for field in plan.fields)
         few_optional = optional <= max(_FEW_OPTIONAL_FIELDS, len(plan.fields) - optional)
         made = self._generated[id(plan)] = self._generate(plan) if few_optional else self.simple(plan)
@@ -132,7 +134,8 @@ class Decoders:
         return made
 
 
-def _require_direct(plan: MessagePlan) -> None:
+def require_direct(plan: MessagePlan) -> None:
+    """Raise NotPlain for a type that the fast codec isn't made for."""
     if not is_direct(plan):
         raise NotPlain
 

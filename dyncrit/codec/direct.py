@@ -32,6 +32,7 @@ LEFT_TO_WALK = (
     KeyError,
     AttributeError,
     RecursionError,
+    SystemError,  # protobuf 5.29, for a list of texts that are not UTF-8
     DyncritError,
 )
 """What can be raised by the functions that are made here when a record or document isn't plain."""
@@ -59,8 +60,10 @@ class DirectCodec:
         Raises one of LEFT_TO_WALK for others.
         """
         message = self._class.FromString(record)
+        if not message.IsInitialized():
+            raise NotPlain  # and SerializeToString() may crash over it, where the message has maps
         message.DiscardUnknownFields()
-        known = message.SerializeToString()
+        known = message.SerializePartialToString()
         if known == record:
             return self._decode(message)
         if not record.startswith(known):
@@ -76,8 +79,10 @@ class DirectCodec:
             parts += (prefixes[len(record)], record)
         data = b"".join(parts)
         batch = self._batch().FromString(data)
+        if not batch.IsInitialized():
+            raise NotPlain
         batch.DiscardUnknownFields()
-        if batch.SerializeToString() != data:
+        if batch.SerializePartialToString() != data:
             raise NotPlain
         return [*map(self._decoders.generated(self._plan), batch.items)]
 
@@ -130,10 +135,12 @@ class DirectCodec:
 
     def _strangers(self, tail: bytes) -> list[JsonObject]:
         fields = list(wire.fields(tail))
-        canonical = b"".join(wire.encode_field(*field[:3]) for field in fields) == tail
-        if not canonical or any(field.number in self._plan.by_number for field in fields):
+        shown = [unknown.show_field(field) for field in fields]
+        if unknown.parse_fields(shown) != tail or any(
+            field.number in self._plan.by_number for field in fields
+        ):
             raise NotPlain
-        return [unknown.show_field(field) for field in fields]
+        return shown
 
 
 class _BatchPrefixes(dict[int, bytes]):

@@ -62,7 +62,8 @@ def take_payload(layout: PayloadLayout, document: JsonObject, codecs: Codecs) ->
     Raises DocumentError where there is none, or it has another shape than the layout's.
     """
     if KEY not in document:
-        document.pop(PADDING_KEY, None)
+        if PADDING_KEY in document:
+            raise DocumentError('there is padding, and no "extra" that it belongs to', PADDING_KEY)
         # go-crit has no key for an empty payload
         return Payload(b"") if isinstance(layout, Rest) and is_protojson(document) else None
     shown, padding = document.pop(KEY), document.pop(PADDING_KEY, None)
@@ -129,8 +130,9 @@ def _parse_submessages(
         )
     parsed = []
     for index, pad in enumerate(paddings):
+        message = _expect(items[2 * index], dict, f"{KEY}[{2 * index}]")
         try:
-            record = codec.encode(_expect(items[2 * index], dict, ""))
+            record = codec.encode(message)
         except DocumentError as error:
             raise error.within(f"{KEY}[{2 * index}]") from None
         data = _parse_content(items[2 * index + 1], f"{KEY}[{2 * index + 1}]")

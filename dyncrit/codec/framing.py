@@ -181,6 +181,8 @@ def _raw_with_magic(
         return None
     if table.raw_by_file_name(file_name):
         return shared
+    if byte_order == "big":
+        return None  # CRIU ran on no big-endian host while it wrote such files
     address = int.from_bytes(source.read(4, 8), byte_order)
     whole = source.size > 4 and (source.size - 4) % shared.record_size == 0
     return shared if whole and address % _PAGE_ALIGN == 0 else None

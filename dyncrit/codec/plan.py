@@ -64,9 +64,11 @@ class FieldPlan:
             return False
         containing, enum = self._descriptor.containing_type, self._descriptor.enum_type
         assert containing is not None  # noqa: S101 (a field of a message)
-        message = message_class(containing)()
+        made = message_class(containing)
+        message = made()
         getattr(message, self.name).append(enum.values[0].number if enum else 0)
-        return next(wire.fields(message.SerializePartialToString())).wire_type == wire.LENGTH
+        serialised = made.SerializePartialToString(message)  # a field may have the method's name
+        return next(wire.fields(serialised)).wire_type == wire.LENGTH
 
     @cached_property
     def show(self) -> Callable[[Any], Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dyncrit.codec.decoders import NotPlain
+from dyncrit.codec.decoders import NotPlain, require_direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ class Preparers:
         """The function for a message type; it raises one of LEFT_TO_WALK for what isn't plain."""
         if made := self._made.get(id(plan)):
             return made
+        require_direct(plan)
         expected = {field.name: _constructor_type(field) for field in plan.fields}
         converters: dict[str, Convert] = {}
 

@@ -126,8 +126,12 @@ class ImageReader:
 
     def _with_payloads(self, codecs: Codecs, payloads: bool, keep_going: bool) -> Iterator[list[JsonObject]]:
         for entry in self.entries():
+            codec = codecs.codec(self.as_message or entry.layout.message)
             try:
-                document = codecs.codec(self.as_message or entry.layout.message).decode(entry.record)
+                document = codec.decode(entry.record)
+            except ImageError as error:
+                document = self._damaged(error, entry.position, entry.offset, entry.record, keep_going)
+            try:
                 if entry.layout.payload and payloads:
                     document.update(extra.show_payload(entry.layout.payload, entry.payload, codecs))
                 elif entry.layout.payload:

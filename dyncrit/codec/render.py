@@ -124,6 +124,8 @@ def _parse_pair(text: str) -> tuple[int, int]:
 
 
 def _show_device(value: int) -> int | str:
+    if value < 0:
+        return value
     return f"{value >> _KERNEL_MINOR_BITS}:{value & ((1 << _KERNEL_MINOR_BITS) - 1)}"
 
 
@@ -137,6 +139,8 @@ def _parse_device(text: str) -> int:
 
 
 def _show_old_device(value: int) -> int | str:
+    if value < 0:
+        return value
     major = value >> 8 & 0xFFF | value >> 32 & 0xFFFFF000
     minor = value & 0xFF | value >> 12 & 0xFFFFFF00
     return f"{major}:{minor}"

@@ -64,15 +64,20 @@ def parse_field(item: object, path: str, depth: int = 0) -> tuple[bytes, int | N
     return wire.encode_field(number, _WIRE_KEYS[keys[0]], value), at
 
 
+def parse_fields(items: list[JsonObject], depth: int = 0) -> bytes:
+    """The wire bytes of objects that :func:`show_field` made."""
+    return b"".join(parse_field(item, KEY, depth)[0] for item in items)
+
+
 def _show_length(value: bytes, depth: int) -> JsonObject:
     """What a length-delimited field most likely is; encoding gives the same bytes whatever is chosen."""
     if text := _printable(value):
         return {"text": text}
     if value and depth < _GUESS_DEPTH:
         try:
-            items = list(wire.fields(value, depth))
-            if b"".join(wire.encode_field(*item[:3]) for item in items) == value:
-                return {"message": [show_field(item, depth) for item in items]}
+            items = [show_field(item, depth) for item in wire.fields(value, depth)]
+            if parse_fields(items, depth) == value:
+                return {"message": items}
         except ImageError:
             pass
     return {"bytes": binascii.b2a_base64(value, newline=False).decode("ascii")}

@@ -218,11 +218,14 @@ def _scalar_value(field: FieldPlan, value: Any, path: str) -> Any:
     if isinstance(value, str) and kind is not str:
         value = _parse_text(field, value, path)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = _as_float(value, path)
     if type(value) is not kind:
         raise DocumentError(f"expected {_expected(field)}, found {describe(value)}", path)
     if isinstance(value, int) and kind is int and not field.scalar.low <= value <= field.scalar.high:
-        raise DocumentError(f"{value} is out of range: expected {_expected(field)}", path)
+        raise DocumentError(
+            f"{describe(value).removeprefix('the integer ')} is out of range: expected {_expected(field)}",
+            path,
+        )
     if kind is float and field.scalar.name == "float":
         try:
             field.scalar.to_wire(value)
@@ -234,6 +237,13 @@ def _scalar_value(field: FieldPlan, value: Any, path: str) -> Any:
         except UnicodeEncodeError as error:
             raise DocumentError(f"not text: {error.reason} in {value!r:.60}", path) from None
     return value
+
+
+def _as_float(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise DocumentError(f"{describe(value)} is out of range for a number with a point", path) from None
 
 
 def _parse_text(field: FieldPlan, value: str, path: str) -> Any:

@@ -144,7 +144,7 @@ def _group_end(data: bytes, position: int, number: int, depth: int) -> tuple[int
             position += _FIXED_SIZES[wire_type]
         elif wire_type == START_GROUP:
             open_groups.append(inner)
-            if depth + len(open_groups) > MAX_DEPTH:
+            if depth - 1 + len(open_groups) > MAX_DEPTH:
                 raise ImageError(f"groups nested deeper than {MAX_DEPTH}", f"byte {start}")
         elif wire_type == END_GROUP and inner == open_groups.pop():
             if not open_groups:

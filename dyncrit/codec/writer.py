@@ -8,7 +8,7 @@ from dyncrit.codec import extra, framing
 from dyncrit.codec.payload import Payload, write_payload
 from dyncrit.codec.reader import ERROR_KEY
 from dyncrit.codec.walk import BYTES_KEY
-from dyncrit.errors import DocumentError, describe
+from dyncrit.errors import DocumentError, ImageError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,12 @@ class ImageWriter:
         """The bytes of one entry. Raises DocumentError where record and payload contradict each other."""
         yield self._pack_length(len(record)) + record
         if layout := self.frame.image_type.record(index).payload:
-            yield from write_payload(layout, record, payload, self.frame.byte_order)
+            try:
+                yield from write_payload(layout, record, payload, self.frame.byte_order)
+            except ImageError as error:
+                raise DocumentError(
+                    f"the record is no message, so its payload can't be placed: {error}"
+                ) from error
         elif payload is not None:
             raise DocumentError(f"{self.frame.image_type.name} entries have no payload", extra.KEY)
 

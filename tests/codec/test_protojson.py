@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 
 import dyncrit
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def go_crit_document(image: dyncrit.Image) -> dict:

@@ -3,11 +3,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dyncrit.compat import pycriu
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_load_gives_crits_document_plain_and_pretty(data: Path) -> None:
