@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _DATA = Path(__file__).with_name("data")
-_CORPUS = Path(os.environ.get("DYNCRIT_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+_SHARED = Path(__file__).parents[2] / "shared"
+_SUBMODULE = Path(__file__).parents[1] / "images" / "criu"
+_CORPUS = Path(os.environ.get("DYNCRIT_CORPUS", _SHARED / "corpus"))
+_FETCH_TIMEOUT = 180
 _NOT_IMAGES = {".gz", ".c", ".md", ".txt"}
 
 
@@ -37,6 +46,48 @@ def _private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep compiled schemas of tests out of the user's cache, and the user's choice of a schema out of tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("DYNCRIT_PROTO_DIR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def facts() -> Path:
+    """The tables of facts beside the checkout."""
+    folder = _SHARED / "facts"
+    if not folder.is_dir():
+        pytest.skip(f"no tables of facts at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """CRIU's source tree as a suite of Debian has it, fetched once for all workers of a test run.
+
+    "submodule" is the one under images/, where it is checked out.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    tool = _SHARED / "tools" / "get-criu-protos"
+
+    def fetch(suite: str) -> Path:
+        if suite == "submodule":
+            if not (_SUBMODULE / "images").is_dir():
+                pytest.skip("the submodule images/criu is not checked out")
+            return _SUBMODULE
+        if not tool.is_file():
+            pytest.skip(f"no {tool}")
+        tree, failure = shared / f"criu-{suite}", shared / f"criu-{suite}.failed"
+        with (shared / f"criu-{suite}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (tree / "criu" / "include" / "magic.h").exists() and not failure.exists():
+                try:
+                    command = [tool, suite, tree]
+                    subprocess.run(command, check=True, capture_output=True, timeout=_FETCH_TIMEOUT)
+                except (OSError, subprocess.SubprocessError) as error:
+                    failure.write_text(str(error))
+        if failure.exists():
+            pytest.skip(f"CRIU's schema can't be had: {failure.read_text()}")
+        return tree
+
+    return fetch
 
 
 def files_below(folder: Path) -> list[Path]:

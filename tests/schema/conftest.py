@@ -1,12 +1,9 @@
-"""Trees of .proto files for the tests of dyncrit.schema, made here or fetched from Debian's sources."""
+"""Trees of .proto files for the tests of dyncrit.schema, and what they are compared by."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +14,11 @@ from dyncrit.schema.options import criu_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from google.protobuf.descriptor import Descriptor
 
     from dyncrit import Schema
-
-_SHARED = Path(__file__).parents[3] / "shared"
-_FETCH_TIMEOUT = 180
 
 
 @pytest.fixture
@@ -106,38 +101,3 @@ def shapes(shape: Callable[..., Any]) -> Callable[[Schema], dict[str, dict[int, 
         return {name: shape(schema.required_message(name)) for name in names}
 
     return all_of
-
-
-@pytest.fixture(scope="session")
-def facts() -> Path:
-    """The tables of facts beside the checkout."""
-    folder = _SHARED / "facts"
-    if not folder.is_dir():
-        pytest.skip(f"no tables of facts at {folder}")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Fetches CRIU's schema as a suite of Debian has it, once for all workers of a test run."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    tool = _SHARED / "tools" / "get-criu-protos"
-
-    def fetch(suite: str) -> Path:
-        if not tool.is_file():
-            pytest.skip(f"no {tool}")
-        tree, failure = shared / f"criu-{suite}", shared / f"criu-{suite}.failed"
-        with (shared / f"criu-{suite}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (tree / "criu" / "include" / "magic.h").exists() and not failure.exists():
-                try:
-                    command = [tool, suite, tree]
-                    subprocess.run(command, check=True, capture_output=True, timeout=_FETCH_TIMEOUT)
-                except (OSError, subprocess.SubprocessError) as error:
-                    failure.write_text(str(error))
-        if failure.exists():
-            pytest.skip(f"CRIU's schema can't be had: {failure.read_text()}")
-        return tree
-
-    return fetch
