@@ -27,7 +27,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests, with branch coverage."""
-    session.install("-q", ".[test]")
+    session.install("-q", "-e", ".[test]")
     session.run("pytest", "-n", "auto", "--cov", "--cov-report=term:skip-covered", *session.posargs)
 
 
