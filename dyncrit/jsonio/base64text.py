@@ -17,7 +17,6 @@ _LINE_CHARS = 76
 _LINES = 4096
 _SPLIT_LINES = struct.Struct(f"{_LINE_CHARS}s" * _LINES)
 _PIECE_SIZE = 1 << 20
-_WHITE_SPACE = (b"\\n", b"\\r", b"\\t", b" ")
 
 
 def base64_string(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -56,13 +55,12 @@ class LongString:
         self._cut = b""
         if (cut := text.rfind(b"\\", -6)) >= 0 and re.match(rb"\\(u[0-9a-fA-F]{0,3})?$", text[cut:]):
             text, self._cut = text[:cut], text[cut:]
-        for white in _WHITE_SPACE:
-            text = text.replace(white, b"")
-        if b"\\" in text:
+        text = text.replace(b"\\n", b"")
+        if b"\\" in text or b" " in text:
             import json
 
             try:
-                text = json.loads(b'"%b"' % text).encode("ascii")
+                text = b"".join(json.loads(b'"%b"' % text).encode("ascii").split())
             except ValueError:
                 self._fail()
         text = self._rest + text
