@@ -22,32 +22,32 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     that it stays a link. What is no regular file (``/dev/stdout``, a pipe) is written to directly.
     """
     target = Path(os.path.realpath(path))
-    with suppress(FileNotFoundError):
-        status = target.stat()
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            with target.open("wb") as file:
-                yield file
-            return
     if target.is_dir():
         raise IsADirectoryError(21, "Is a directory", str(path))
-    import tempfile
-
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
+    neighbour = target.with_name(f".dyncrit-{os.urandom(8).hex()}.new")
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".dyncrit-", suffix=".new")
-    except OSError as error:
-        error.filename = str(path)  # the name that the caller knows
-        raise
-    try:
-        with os.fdopen(handle, "w+b") as file:
+        with _open_private(neighbour, path) as file:
             yield file
             file.flush()
             _copy_mode(target, file.fileno())
             os.fsync(file.fileno())
-        Path(name).replace(target)
+        neighbour.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        neighbour.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _open_private(neighbour: Path, path: str | os.PathLike[str]) -> BinaryIO:
+    try:
+        return open(neighbour, "x+b", opener=lambda name, flags: os.open(name, flags, 0o600))
+    except OSError as error:
+        error.filename = str(path)  # the name that the caller knows
+        raise
 
 
 def _copy_mode(target: Path, handle: int) -> None:

@@ -33,11 +33,12 @@ class Job:
 class Outcome:
     """What became of a file: ``message`` says why it was skipped or failed.
 
-    A file that was ``damaged`` was converted as far as it could be read.
+    A file that was ``damaged`` was converted as far as it could be read; of one that was ``noted``,
+    which was converted, the message says what CRIU won't like.
     """
 
     source: Path
-    kind: Literal["converted", "skipped", "damaged", "failed"]
+    kind: Literal["converted", "noted", "skipped", "damaged", "failed"]
     message: str = ""
 
 
@@ -84,13 +85,16 @@ def encode_files(jobs: Iterable[Job], schema: Schema, *, allow_unknown: bool = F
     """Encode each document; an error in one stops no other."""
 
     def encode(job: Job, source: BinaryIO, target: BinaryIO) -> list[str]:
-        encode_document(source, str(job.source), target, schema, allow_unknown=allow_unknown)
-        return []
+        return encode_document(source, str(job.source), target, schema, allow_unknown=allow_unknown)
 
-    return (_convert(job, encode) for job in jobs)
+    return (_convert(job, encode, remarks="noted") for job in jobs)
 
 
-def _convert(job: Job, convert: Callable[[Job, BinaryIO, BinaryIO], list[str]]) -> Outcome:
+def _convert(
+    job: Job,
+    convert: Callable[[Job, BinaryIO, BinaryIO], list[str]],
+    remarks: Literal["noted", "damaged"] = "damaged",
+) -> Outcome:
     if job.skip:
         return Outcome(job.source, "skipped", job.skip)
     made = [folder for folder in job.target.parents if not folder.exists()]
@@ -110,7 +114,7 @@ def _convert(job: Job, convert: Callable[[Job, BinaryIO, BinaryIO], list[str]]) 
         for folder in made:  # nothing was put into them
             with suppress(OSError):
                 folder.rmdir()
-    return Outcome(job.source, "damaged", "; ".join(errors)) if errors else Outcome(job.source, "converted")
+    return Outcome(job.source, remarks, "; ".join(errors)) if errors else Outcome(job.source, "converted")
 
 
 def _jobs(files: Iterable[tuple[Path, Path, str]], output: Path, rename: Callable[[Path], Path]) -> list[Job]:
@@ -123,6 +127,11 @@ def _jobs(files: Iterable[tuple[Path, Path, str]], output: Path, rename: Callabl
             )
         jobs[job.target] = job
     return list(jobs.values())
+
+
+def list_files(inputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """The files that arguments name, also in directories, each with the reason not to open it, if any."""
+    return ((path, skip) for path, _, skip in _files(inputs))
 
 
 def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, Path, str]]:

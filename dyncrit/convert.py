@@ -6,7 +6,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from dyncrit.codec.framing import read_frame
+from dyncrit.codec.framing import is_head, read_frame
 from dyncrit.codec.header import parse_header, show_header
 from dyncrit.codec.message import codecs_for
 from dyncrit.codec.plan import Style
@@ -45,7 +45,7 @@ def decode_image(
     """
     options = options or DecodeOptions()
     errors: list[str] = []
-    source = Source(image, name)
+    source = Source(image, name, lambda start: bool(options.as_message) or is_head(start, schema.table))
     try:
         if options.as_message:
             schema.required_message(options.as_message)
@@ -72,8 +72,8 @@ def decode_image(
 
 def encode_document(
     document: BinaryIO, name: str, output: BinaryIO, schema: Schema, *, allow_unknown: bool = False
-) -> None:
-    """Write the image of ``document`` (JSON or NDJSON) to ``output``.
+) -> list[str]:
+    """Write the image of ``document`` (JSON or NDJSON) to ``output``; gives notes on what CRIU won't read.
 
     Memory holds an entry at a time. Raises DocumentError with the file and the path of what is wrong.
     ``allow_unknown`` passes over keys that no field has.
@@ -81,7 +81,7 @@ def encode_document(
     from dyncrit.jsonio.reader import DocumentReader
 
     try:
-        file = seekable(document)
+        file = seekable(document, lambda start: start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{")
         _refuse_image(file, name, schema)
         reader = DocumentReader(file)
         frame, as_message = parse_header(reader.header, schema.table)
@@ -94,6 +94,7 @@ def encode_document(
         for batch in reader.entries():
             output.writelines(writer.encode(index, batch))
             index += len(batch)
+        return [f"{name}: {note}" for note in writer.notes]
     except DyncritError as error:
         raise error.within(name) from None
     except MemoryError:

@@ -160,12 +160,11 @@ class Image:
             document = codecs.codec(self.as_message or layout.message).decode(entry.record)
             if layout.payload:
                 payload = entry.as_payload(layout.payload)
-                show = (
-                    extra.show_payload(layout.payload, payload, codecs)
-                    if payloads
-                    else extra.show_placeholder(layout.payload, payload)
-                )
-                document.update(_materialised(show))
+                if payloads:
+                    shown = _materialised(extra.show_payload(layout.payload, payload, codecs))
+                else:
+                    shown = extra.show_placeholder(layout.payload, payload)
+                extra.add_payload(document, shown)
             entries.append(document)
         return {**show_header(self.frame, self.as_message), ENTRIES_KEY: entries}
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from dyncrit.codec.framing import read_frame
+from dyncrit.codec.framing import is_head, read_frame, record_sizes
 from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.source import Source
 from dyncrit.errors import DyncritError, RawImageError
@@ -55,7 +55,7 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
 
     Raises ImageError with the file and place for an image that is damaged.
     """
-    source = Source(file, name)
+    source = Source(file, name, lambda start: is_head(start, schema.table))
     try:
         frame = read_frame(source, schema.table, os.path.basename(name))  # noqa: PTH119 (may be no path)
     except RawImageError as error:
@@ -63,22 +63,28 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
     except DyncritError as error:
         raise error.within(name) from None
     count = record_bytes = payload_bytes = 0
+    image_type = frame.image_type
     try:
-        for entry in ImageReader(source, frame).entries():
-            count += entry.layout.counted
-            record_bytes += len(entry.record)
-            payload_bytes += entry.payload.size if entry.payload else 0
+        if image_type.has_payload:
+            for entry in ImageReader(source, frame).entries():
+                count += entry.layout.counted
+                record_bytes += len(entry.record)
+                payload_bytes += entry.payload.size if entry.payload else 0
+        else:
+            for index, size in enumerate(record_sizes(source, frame)):
+                count += image_type.record(index).counted
+                record_bytes += size
     except DyncritError as error:
         raise error.within(name) from None
     except MemoryError:
         raise DyncritError("an entry of it takes more memory than there is", name) from None
     return Summary(
-        magic=frame.image_type.name,
+        magic=image_type.name,
         count=count,
         size=source.size,
         record_bytes=record_bytes,
         payload_bytes=payload_bytes,
         byte_order=frame.byte_order,
         framing=frame.framing,
-        messages=tuple(dict.fromkeys(frame.image_type.messages)),
+        messages=tuple(dict.fromkeys(image_type.messages)),
     )

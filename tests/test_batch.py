@@ -80,7 +80,10 @@ def test_every_image_of_a_release_comes_back_through_ndjson(data: Path, tmp_path
     decoded = decode([data / release], tmp_path / "json", options)
     encoded = encode([tmp_path / "json"], tmp_path / "again")
     assert not [outcome for outcome in decoded if outcome.kind not in ("converted", "skipped")]
-    assert {outcome.kind for outcome in encoded} == {"converted"}
+    # statistics of CRIU before 3.5 lack a field that is required since
+    noted = {"noted"} if release in ("criu-1.1", "criu-2.12") else set()
+    assert {outcome.kind for outcome in encoded} == {"converted"} | noted
+    assert all("dump.pages_lazy" in outcome.message for outcome in encoded if outcome.kind == "noted")
     for outcome in decoded:
         if outcome.kind == "converted":
             again = tmp_path / "again" / outcome.source.relative_to(data / release)

@@ -381,3 +381,26 @@ def test_a_pipe_is_read_as_a_file_is() -> None:
     decode_image(Pipe(IMAGE), "stdin", output, schema)
     encode_document(Pipe(output.getvalue()), "stdin", again, schema)
     assert again.getvalue() == IMAGE
+
+
+class Endless:
+    """A pipe that never ends."""
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+        self.given = 0
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int) -> bytes:
+        self.given += size
+        assert self.given < 1 << 24, "more was read than tells that it is of no use"
+        return (self.piece * (size // len(self.piece) + 1))[:size]
+
+
+def test_an_endless_pipe_that_is_no_image_is_refused_from_its_beginning() -> None:
+    with pytest.raises(dyncrit.RawImageError):
+        decode_image(Endless(bytes(7)), "stdin", io.BytesIO(), dyncrit.Schema.default())  # type: ignore[arg-type]
+    with pytest.raises(dyncrit.DocumentError):
+        encode_document(Endless(b"\xff\x00"), "stdin", io.BytesIO(), dyncrit.Schema.default())  # type: ignore[arg-type]

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.streams import FOLDER_ADVICE, all_inputs, file_options, into_folder, open_input, open_output
+from dyncrit.cli.streams import (
+    FOLDER_ADVICE,
+    all_inputs,
+    file_options,
+    into_folder,
+    open_input,
+    open_output,
+    say,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +46,9 @@ def command(
         open_input(inputs[0] if inputs else None, "JSON", folder_advice=FOLDER_ADVICE) as (document, name),
         open_output(output, binary=True) as file,
     ):
-        encode_document(document, name, file, choice.schema(), allow_unknown=allow_unknown)
+        notes = encode_document(document, name, file, choice.schema(), allow_unknown=allow_unknown)
+    for note in notes:
+        say(note)
     return 0
 
 

@@ -1,31 +1,57 @@
-"""``dyncrit info``: what a file is."""
+"""``dyncrit info``: what files are."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.streams import open_input, print_json
+from dyncrit.cli.streams import open_input, print_json, say
+
+if TYPE_CHECKING:
+    from dyncrit.schema import Schema
+    from dyncrit.types import JsonObject
 
 
-@click.command("info", epilog="Example: dyncrit info pages-1.img")
+@click.command("info", epilog="Examples: dyncrit info pages-1.img; dyncrit info checkpoint/")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @schema_options
 @click.pass_context
 def command(ctx: click.Context, files: tuple[Path, ...]) -> int:
     """Tell what images are, as JSON: type, entries, payload, byte order; or what a raw file is.
 
-    One file gives an object, several give a list.
+    One file gives an object; several, or directories, give a list, in which what can't be read has an
+    "error".
     """
+    schema = ctx.ensure_object(SchemaChoice).schema()
+    if len(files) < 2 and not any(path.is_dir() for path in files):
+        print_json(_describe(files[0] if files else None, schema))
+        return 0
+    described = _describe_all(files, schema)
+    print_json(described)
+    return 1 if any("error" in item for item in described) else 0
+
+
+def _describe(path: Path | None, schema: Schema) -> JsonObject:
     from dyncrit.summary import summarise
 
-    schema = ctx.ensure_object(SchemaChoice).schema()
-    shown = []
-    for path in files or (None,):
-        with open_input(path, "an image") as (file, name):
-            summary = summarise(file, name, schema).to_dict()
-        shown.append({"file": name, **summary} if len(files) > 1 else summary)
-    print_json(shown if len(shown) > 1 else shown[0])
-    return 0
+    with open_input(path, "an image") as (file, name):
+        return summarise(file, name, schema).to_dict()
+
+
+def _describe_all(files: tuple[Path, ...], schema: Schema) -> list[JsonObject]:
+    from dyncrit.batch import list_files
+    from dyncrit.errors import DyncritError
+
+    described = []
+    for path, skip in list_files(files):
+        item: JsonObject = {"file": str(path)}
+        try:
+            item |= {"skipped": skip} if skip else _describe(path, schema)
+        except (DyncritError, OSError) as error:
+            item["error"] = str(error)
+            say(item["error"])
+        described.append(item)
+    return described

@@ -18,7 +18,7 @@ def report(outcomes: Iterable[Outcome], total: int, verb: str) -> int:
 
     On a terminal a progress bar shows how far it is.
     """
-    counts = {"converted": 0, "skipped": 0, "damaged": 0, "failed": 0}
+    counts = {"converted": 0, "noted": 0, "skipped": 0, "damaged": 0, "failed": 0}
     for outcome in _with_bar(outcomes, total, verb):
         counts[outcome.kind] += 1
         if outcome.kind == "skipped":
@@ -26,7 +26,7 @@ def report(outcomes: Iterable[Outcome], total: int, verb: str) -> int:
         elif outcome.message:
             say(outcome.message)
     failed = counts["failed"] + counts["damaged"]
-    done = counts["converted"] + counts["damaged"]
+    done = counts["converted"] + counts["noted"] + counts["damaged"]
     say(f"{done} {verb}, {counts['skipped']} skipped, {failed} with errors")
     return 1 if failed else 0
 

@@ -103,8 +103,10 @@ def into_folder(files: tuple[Path, ...], input_: Path | None, output: Path | Non
     """The folder that results go to, where there are several files or a directory to read; else None."""
     if len(files) + (input_ is not None) < 2 and not any(path.is_dir() for path in files):
         return None
-    if output is None or output.is_file():
+    if output is None:
         raise click.UsageError("several files or a directory need -o DIR for the output")
+    if output.is_file():
+        raise click.UsageError(f"several files or a directory need -o DIR for the output; {output} is a file")
     return output
 
 

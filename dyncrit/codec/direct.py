@@ -95,11 +95,14 @@ class DirectCodec:
         encoded: bytes = self._class(**document).SerializePartialToString()
         return encoded
 
-    def encode_all(self, documents: list[JsonObject]) -> list[bytes]:
-        """The records of documents; as :meth:`encode`."""
+    def encode_all(self, documents: list[JsonObject], *, complete: bool = False) -> list[bytes]:
+        """The records of documents, as :meth:`encode`; if ``complete``, only with all required fields."""
         for document in documents:
             self._prepare(document)
-        data = self._batch()(items=documents).SerializePartialToString()
+        batch = self._batch()(items=documents)
+        if complete and not batch.IsInitialized():
+            raise NotPlain
+        data = batch.SerializePartialToString()
         records: list[bytes] = []
         position, end = 0, len(data)
         while position < end:
@@ -134,6 +137,8 @@ class DirectCodec:
         return self._batch_class
 
     def _strangers(self, tail: bytes) -> list[JsonObject]:
+        if len(tail) > unknown.MAX_FIELDS:
+            raise NotPlain  # it may hold more fields than are shown
         fields = list(wire.fields(tail))
         shown = [unknown.show_field(field) for field in fields]
         if unknown.parse_fields(shown) != tail or any(

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from dyncrit.types import Blob, JsonObject
 
 KEY = "extra"
+OTHER_KEY = "@extra"
+"""Stands for ``extra`` in entries whose message has a field of that name."""
 PADDING_KEY = "@padding"
 
 _PLACEHOLDER = re.compile(r"\.\.\. <.*>")
+
+
+def add_payload(document: JsonObject, shown: JsonObject) -> None:
+    """Put the keys that :func:`show_payload` gave into an entry's document."""
+    if KEY in document and KEY in shown:
+        shown[OTHER_KEY] = shown.pop(KEY)
+    document.update(shown)
 
 
 def show_payload(layout: PayloadLayout, payload: Payload | None, codecs: Codecs) -> JsonObject:
@@ -61,6 +70,8 @@ def take_payload(layout: PayloadLayout, document: JsonObject, codecs: Codecs) ->
 
     Raises DocumentError where there is none, or it has another shape than the layout's.
     """
+    if OTHER_KEY in document:
+        document = {KEY: document.pop(OTHER_KEY), PADDING_KEY: document.pop(PADDING_KEY, None)}
     if KEY not in document:
         if PADDING_KEY in document:
             raise DocumentError('there is padding, and no "extra" that it belongs to', PADDING_KEY)

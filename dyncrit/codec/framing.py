@@ -124,8 +124,38 @@ def records(source: Source, frame: Frame) -> Iterator[tuple[int, bytes]]:
             return
         if length > source.size - offset - length_size or source.size - offset < length_size:
             read_record(source, frame, offset, index)  # raises
-        buffer = source.read(offset, max(_CHUNK_SIZE, length + length_size))
+        if length > _CHUNK_SIZE:
+            yield offset, read_record(source, frame, offset, index)
+            buffer, base, position = b"", offset + length_size + length, 0
+            index += 1
+            continue
+        wanted = length + length_size
+        buffer = source.read(offset, max(_CHUNK_SIZE, wanted))
+        if len(buffer) < wanted:
+            raise ImageError("the file was cut while it was read", entry_place(index, offset))
         base, position = offset, 0
+
+
+def record_sizes(source: Source, frame: Frame) -> Iterator[int]:
+    """The size of each record of an image without payloads; what they hold is passed over.
+
+    Raises ImageError as :func:`records` does.
+    """
+    length_size = frame.image_type.length_size
+    unpack = _length_struct(length_size, frame.byte_order).unpack_from
+    buffer, base, offset, index = b"", frame.size, frame.size, 0
+    while offset < source.size:
+        if not 0 <= offset - base <= len(buffer) - length_size:
+            buffer, base = source.read(offset, _CHUNK_SIZE), offset
+        if len(buffer) < length_size:
+            read_record(source, frame, offset, index)  # raises
+            raise ImageError("the file was cut while it was read", entry_place(index, offset))
+        (length,) = unpack(buffer, offset - base)
+        if length > source.size - offset - length_size:
+            read_record(source, frame, offset, index)  # raises
+        yield length
+        offset += length_size + length
+        index += 1
 
 
 def read_record(source: Source, frame: Frame, offset: int, index: int) -> bytes:
@@ -189,8 +219,14 @@ def _raw_with_magic(
 
 
 def _looks_like_text(start: bytes) -> bool:
-    try:
-        text = start[:60].decode("utf-8", "ignore")
-    except UnicodeDecodeError:
-        return False
+    text = start[:60].decode("utf-8", "ignore")
     return len(text) * 2 > min(len(start), 60) and all(char.isprintable() or char.isspace() for char in text)
+
+
+def is_head(start: bytes, table: ImageTable) -> bool:
+    """Whether a file that begins like this may be an image with a magic."""
+    for byte_order in _BYTE_ORDERS:
+        magic = int.from_bytes(start[:4], byte_order)
+        if magic in _HEAD_MAGICS or table.by_magic(magic):
+            return True
+    return False

@@ -64,7 +64,7 @@ def _image_type(header: JsonObject, table: ImageTable, as_message: str) -> Image
         raise DocumentError(f"expected the name of an image type, found {describe(name)}", MAGIC_KEY)
     if image_type := table.by_name(name):
         return image_type
-    hint = did_you_mean(name, table.names)
+    hint = did_you_mean(name, table.names) or "; --proto-dir or --table may know it"
     raise DocumentError(f"no image type {name!r:.60} in the image table{hint}", MAGIC_KEY)
 
 

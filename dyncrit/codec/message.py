@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
+
+from google.protobuf.message import DecodeError
 
 from dyncrit.codec import direct, walk
 from dyncrit.codec.decoders import is_direct
@@ -34,6 +37,9 @@ class MessageCodec(Protocol):
 
     def encode(self, document: JsonObject, *, allow_unknown: bool = False) -> bytes:
         """The record of a document. Raises DocumentError where it doesn't fit."""
+
+    def missing_required(self, document: JsonObject, record: bytes) -> list[str]:
+        """The paths of required fields that a document, encoded as ``record``, lacks: CRIU won't read it."""
 
     def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
         """The records of many documents, or None where they have to be encoded one by one."""
@@ -75,12 +81,20 @@ class PythonCodec:
             document = from_protojson(self._plan, document)
         return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
 
+    def missing_required(self, document: JsonObject, record: bytes) -> list[str]:
+        """See :class:`MessageCodec`."""
+        with suppress(DecodeError):
+            if self._plan.message_class.FromString(record).IsInitialized():
+                return []
+        document = from_protojson(self._plan, document) if is_protojson(document) else document
+        return walk.missing_required(self._plan, document)
+
     def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
         """See :class:`MessageCodec`."""
         del allow_unknown  # documents with unknown keys are for encode()
         if self._direct and len(documents) > 1:
             try:
-                return self._direct.encode_all(documents)
+                return self._direct.encode_all(documents, complete=True)
             except direct.LEFT_TO_WALK:
                 pass
         return None

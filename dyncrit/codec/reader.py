@@ -104,7 +104,8 @@ class ImageReader:
                     first, size = first + len(batch), 0
                     batch, offsets = [], []
         except ImageError:
-            yield self._decode_batch(codecs, first, offsets, batch, keep_going)
+            if keep_going:
+                yield self._decode_batch(codecs, first, offsets, batch, keep_going)
             raise
         yield self._decode_batch(codecs, first, offsets, batch, keep_going)
 
@@ -133,9 +134,11 @@ class ImageReader:
                 document = self._damaged(error, entry.position, entry.offset, entry.record, keep_going)
             try:
                 if entry.layout.payload and payloads:
-                    document.update(extra.show_payload(entry.layout.payload, entry.payload, codecs))
+                    extra.add_payload(
+                        document, extra.show_payload(entry.layout.payload, entry.payload, codecs)
+                    )
                 elif entry.layout.payload:
-                    document.update(extra.show_placeholder(entry.layout.payload, entry.payload))
+                    extra.add_payload(document, extra.show_placeholder(entry.layout.payload, entry.payload))
             except ImageError as error:
                 document = self._damaged(error, entry.position, entry.offset, entry.record, keep_going)
             yield [document]

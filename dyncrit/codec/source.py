@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PIECE_SIZE = 1 << 20
 _SPOOL_SIZE = 16 << 20
@@ -18,12 +18,12 @@ class Source:
     """A file to read images from. ``name`` is what errors call it; ``size`` is in bytes.
 
     A file that can't seek (a pipe) is copied to a temporary file first, so that every length in it can be
-    held against what is there before memory is taken.
+    held against what is there before memory is taken; of one that ``accepts`` refuses, only the beginning.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, accepts: Callable[[bytes], bool] | None = None) -> None:
         self.name = name
-        self._file = seekable(file)
+        self._file = seekable(file, accepts)
         self.size = self._file.seek(0, io.SEEK_END)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -67,16 +67,21 @@ class Extent:
         return b"".join(self.pieces())
 
 
-def seekable(file: BinaryIO) -> BinaryIO:
-    """``file``, or a temporary copy of what is left in it if it can't seek."""
+def seekable(file: BinaryIO, accepts: Callable[[bytes], bool] | None = None) -> BinaryIO:
+    """``file``, or a temporary copy of what is left in it if it can't seek.
+
+    If ``accepts`` says that it doesn't begin as it should, its first MiB is all that is copied: what
+    comes in a pipe may never end.
+    """
     if file.seekable():
         return file
     import tempfile
 
     copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_SIZE, prefix="dyncrit-")  # noqa: SIM115 (lives on)
     piece = file.read(PIECE_SIZE)
+    wanted = accepts is None or accepts(piece)
     while piece:
         copy.write(piece)
         # a short piece is the last; to ask again would have a terminal wait for another Ctrl-D
-        piece = file.read(PIECE_SIZE) if len(piece) == PIECE_SIZE else b""
+        piece = file.read(PIECE_SIZE) if wanted and len(piece) == PIECE_SIZE else b""
     return copy  # type: ignore[return-value]  # it is one, from Python 3.11 on

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 KEY = "@unknown"
 
+MAX_FIELDS = 1 << 16
+"""How many unknown fields of one message are shown; a message with more is shown as its bytes."""
+
 _GUESS_DEPTH = 12
+_GUESS_SIZE = 1 << 16
 _WIRE_KEYS = {
     "varint": wire.VARINT,
     "fixed32": wire.FIXED32,
@@ -73,7 +77,7 @@ def _show_length(value: bytes, depth: int) -> JsonObject:
     """What a length-delimited field most likely is; encoding gives the same bytes whatever is chosen."""
     if text := _printable(value):
         return {"text": text}
-    if value and depth < _GUESS_DEPTH:
+    if 0 < len(value) <= _GUESS_SIZE and depth < _GUESS_DEPTH:
         try:
             items = [show_field(item, depth) for item in wire.fields(value, depth)]
             if parse_fields(items, depth) == value:

@@ -21,12 +21,19 @@ BYTES_KEY = "@bytes"
 """Holds a record's own bytes, in base64, where they can't be made again from its fields."""
 
 
+class _TooManyUnknownError(Exception):
+    """A record with more unknown fields than a document should show."""
+
+
 def decode_record(plan: MessagePlan, record: bytes) -> JsonObject:
     """The document of a record: its fields, and its bytes where encoding would not give them back.
 
     Raises ImageError with the field path and byte where ``record`` is no protobuf message.
     """
-    document = _decode_message(plan, record, "", 0)
+    try:
+        document = _decode_message(plan, record, "", 0)
+    except _TooManyUnknownError:
+        return {BYTES_KEY: show_base64(record)}
     try:
         if encode_message(plan, document) == record:
             return document
@@ -48,9 +55,27 @@ def encode_record(plan: MessagePlan, document: JsonObject, *, allow_unknown: boo
     encoded = encode_message(plan, fields, allow_unknown=allow_unknown)
     try:
         same = encode_message(plan, _decode_message(plan, kept, "", 0)) == encoded
-    except (ImageError, DocumentError):
-        same = not fields  # bytes that are no message say nothing about fields
+    except (ImageError, DocumentError, _TooManyUnknownError):
+        same = not fields  # bytes that no document can show say nothing about fields
     return kept if same else encoded
+
+
+def missing_required(plan: MessagePlan, document: object, path: str = "") -> list[str]:
+    """The paths of required fields that a document doesn't have, in it and below."""
+    if not isinstance(document, dict):
+        return []
+    missing = []
+    for field in plan.fields:
+        inner = f"{path}.{field.name}" if path else field.name
+        value = document.get(field.name)
+        if value is None:
+            missing += [inner] if field.required else []
+        elif field.message is not None:
+            for index, item in enumerate(value if isinstance(value, list) else [value]):
+                missing += missing_required(
+                    field.message, item, f"{inner}[{index}]" if field.repeated else inner
+                )
+    return missing
 
 
 def encode_message(
@@ -83,6 +108,8 @@ def _decode_message(plan: MessagePlan, data: bytes, path: str, depth: int) -> Js
         for item in wire.fields(data, depth):
             field = plan.by_number.get(item.number)
             if field is None or not _fits(field, item):
+                if len(strangers) >= unknown.MAX_FIELDS:
+                    raise _TooManyUnknownError
                 strangers.append((known, item))
                 continue
             known += 1

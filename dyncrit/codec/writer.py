@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from dyncrit.types import JsonObject
 
 
+_MAX_NOTES = 10
+
+
 class ImageWriter:
     """Makes the bytes of an image with a given frame.
 
     ``as_message`` names the message of all records instead of the image table's; ``allow_unknown``
-    passes over keys that no field has.
+    passes over keys that no field has. ``notes`` tells of what was written and CRIU would not read,
+    as far as it could be seen.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class ImageWriter:
         self.codecs = codecs
         self.as_message = as_message
         self.allow_unknown = allow_unknown
+        self.notes: list[str] = []
         self._pack_length = framing.length_packer(frame).pack
 
     def head(self) -> bytes:
@@ -64,7 +69,11 @@ class ImageWriter:
         layout = self.frame.image_type.record(index)
         payload = extra.take_payload(layout.payload, document, self.codecs) if layout.payload else None
         codec = self.codecs.codec(self.as_message or layout.message)
-        return codec.encode(document, allow_unknown=self.allow_unknown), payload
+        record = codec.encode(document, allow_unknown=self.allow_unknown)
+        if len(self.notes) < _MAX_NOTES and (missing := codec.missing_required(document, record)):
+            named = ", ".join(missing[:_MAX_NOTES])
+            self.notes.append(f"entries[{index}]: lacks fields that the schema requires: {named}")
+        return record, payload
 
     def entry(self, index: int, record: bytes, payload: Payload | None) -> Iterator[bytes]:
         """The bytes of one entry. Raises DocumentError where record and payload contradict each other."""

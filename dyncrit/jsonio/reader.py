@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dyncrit.errors import DocumentError
-from dyncrit.jsonio.base64text import LongString, base64_string
+from dyncrit.jsonio.base64text import LongString
 from dyncrit.jsonio.scanner import Scanner
 from dyncrit.jsonio.writer import FORMAT_KEY
 
@@ -141,9 +141,9 @@ class DocumentReader:
 
 
 def _without_blobs(value: Any) -> Any:
-    """A value with base64 in place of blobs."""
+    """A value with text in place of blobs."""
     if isinstance(value, LongString):
-        return b"".join(base64_string(value.pieces()))[1:-1].replace(b"\\n", b"\n").decode("ascii")
+        return value.text()
     if isinstance(value, list):
         return [_without_blobs(item) for item in value]
     if isinstance(value, dict):

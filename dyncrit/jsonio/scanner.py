@@ -35,6 +35,7 @@ def _object_pattern(depth: int) -> bytes:
 
 
 _OBJECT = re.compile(_object_pattern(5), re.DOTALL)
+_SCALARS_AND_COMMAS = re.compile(rb'(?:[ \t\r\n]*+(?:%b|[^\s"{}\[\],]++)[ \t\r\n]*+,)++' % _STRING, re.DOTALL)
 _OBJECTS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+%b[ \t\r\n]*+,)++" % _OBJECT.pattern, re.DOTALL)
 
 
@@ -96,7 +97,7 @@ class Scanner:
         return str(key)
 
     def value(self) -> Json:
-        """The value that comes next; strings of over 8 MiB in it are blobs of what their base64 means."""
+        """The value that comes next; strings of over 8 MiB in it are blobs."""
         text, blobs, offset = self._value_text()
         value: Json = self._parse(text, offset, blobs)
         return value
@@ -119,12 +120,13 @@ class Scanner:
         self._value_text()
 
     def batch(self) -> list[Any]:
-        """The objects that come next, as many as are at hand and each has a comma behind it.
+        """The objects, or the scalars, that come next, as many as are at hand and each has a comma behind it.
 
-        An empty list says nothing: the next value may be longer than what is at hand, or no object.
+        An empty list says nothing: the next value may be longer than what is at hand, or another kind.
         """
-        if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
-            self._fill()
+        if self.peek() != b"{":
+            return self._scalar_batch()
+        self._top_up()
         if self._misses < _MAX_MISSES and (values := self._guessed_batch()):
             return values
         match = _OBJECTS_AND_COMMAS.match(self._buffer, self._position)
@@ -139,8 +141,7 @@ class Scanner:
 
         An empty list says nothing: the next value may take several lines, or be none.
         """
-        if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
-            self._fill()
+        self._top_up()
         values: list[Any] = []
         while (end := self._buffer.find(b"\n", self._position)) >= 0:
             line = self._buffer[self._position : end]
@@ -164,6 +165,20 @@ class Scanner:
         if self._buffer[self._position : self._position + 1] != b"\n":
             self.fail("expected the end of the line")
 
+    def _top_up(self) -> None:
+        """Have enough at hand for a batch that is worth its while."""
+        if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
+            self._fill()
+
+    def _scalar_batch(self) -> list[Any]:
+        self._top_up()
+        match = _SCALARS_AND_COMMAS.match(self._buffer, self._position)
+        if not match:
+            return []
+        values = list(self._parse(b"[%b]" % match.group()[:-1], self.offset - 1, []))
+        self._position = match.end()
+        return values
+
     def _guessed_batch(self) -> list[Any]:
         """A batch that ends where one could: before the last ``{`` at hand that a comma stands before.
 
@@ -183,7 +198,7 @@ class Scanner:
 
     def skip_batch(self) -> bool:
         """Pass over objects as :meth:`batch` does; false where there are none."""
-        self._fill()
+        self._top_up()
         match = _OBJECTS_AND_COMMAS.match(self._buffer, self._position)
         self._position = match.end() if match else self._position
         return bool(match)
@@ -276,7 +291,7 @@ class Scanner:
         return b"".join(parts), blobs
 
     def _take_long_string(self, at: int, parts: list[bytes], blobs: list[LongString]) -> bool:
-        """Read on for a string that begins at ``at``; true if it was long and stands in ``blobs`` now."""
+        """Read on for a string that begins at ``at``; true if it was long and is among the ``blobs`` now."""
         if len(self._buffer) - at < _LONG_STRING:
             if not self._fill():
                 self.fail("a string that does not end", self._base + at)
@@ -287,14 +302,21 @@ class Scanner:
         blobs.append(blob)
         self._position = at + 1
         while True:
-            end = self._buffer.find(b'"', self._position)  # base64 has no quote to escape
-            blob.feed(self._buffer[self._position : end] if end >= 0 else self._buffer[self._position :])
-            self._position = end + 1 if end >= 0 else len(self._buffer)
-            if end >= 0:
-                blob.end()
+            end = self._buffer.find(b'"', self._position)
+            stop = end if end >= 0 else len(self._buffer)
+            content = self._buffer[self._position : stop]
+            slashes = len(content) - len(content.rstrip(b"\\"))
+            if end < 0:  # backslashes at the end may escape what comes next
+                blob.feed(content[: len(content) - slashes])
+                self._position = stop - slashes
+                if not self._fill():
+                    self.fail("a string that does not end")
+                continue
+            self._position = end + 1
+            blob.feed(content)
+            if slashes % 2 == 0:
                 return True
-            if not self._fill():
-                self.fail("a string that does not end")
+            blob.feed(b'"')
 
     def _parse(self, text: bytes, offset: int, blobs: list[LongString]) -> Any:
         try:

@@ -188,3 +188,33 @@ def test_an_unknown_magic_is_named_with_the_nearest(run: Run) -> None:
     code, _, err = run("encode", stdin=b'{"magic":"PSTRE","entries":[]}')
     assert code == 1
     assert err == "dyncrit: stdin: magic: no image type 'PSTRE' in the image table; did you mean PSTREE?\n"
+
+
+def test_missing_required_fields_are_said_and_written(run: Run, tmp_path: Path) -> None:
+    document = {"magic": "PSTREE", "entries": [PSTREE, {"pid": 2, "threads": [2]}]}
+    code, out, err = run("encode", "-o", tmp_path / "pstree.img", stdin=json.dumps(document).encode())
+    assert (code, out) == (0, b"")
+    assert err == "dyncrit: stdin: entries[1]: lacks fields that the schema requires: ppid, pgid, sid\n"
+    assert len(dyncrit.load(tmp_path / "pstree.img").entries) == 2
+
+
+def test_a_long_list_of_numbers_is_read(run: Run, tmp_path: Path) -> None:
+    threads = list(range(200_000))
+    document = {"magic": "PSTREE", "entries": [{**PSTREE, "threads": threads}]}
+    assert run("encode", "-o", tmp_path / "x.img", stdin=json.dumps(document).encode())[::2] == (0, "")
+    assert list(dyncrit.load(tmp_path / "x.img").entries[0].message.threads) == threads
+
+
+def test_a_field_called_extra_stands_beside_a_payload(tmp_path: Path) -> None:
+    protos = tmp_path / "protos"
+    protos.mkdir()
+    (protos / "pipe.proto").write_text(
+        'syntax = "proto2"; message pipe_data_entry { required uint32 pipe_id = 1; required uint32 bytes = 2;'
+        " optional string extra = 99; }"
+    )
+    schema = dyncrit.Schema.from_protos(protos)
+    image = dyncrit.Image.new("PIPES_DATA", schema=schema)
+    image.add(b"data", pipe_id=1, bytes=4, extra="field")
+    document = image.to_dict()
+    assert document["entries"][0] == {"pipe_id": 1, "bytes": 4, "extra": "field", "@extra": "ZGF0YQ==\n"}
+    assert dyncrit.dumps(dyncrit.Image.from_dict(document, schema=schema)) == dyncrit.dumps(image)

@@ -85,10 +85,32 @@ def test_a_missing_file_is_named(run: Run, tmp_path: Path) -> None:
     assert run("info", tmp_path / "missing") == expected
 
 
-def test_a_directory_is_a_usage_error(run: Run, tmp_path: Path) -> None:
-    code, out, err = run("info", tmp_path)
-    assert (code, out) == (2, b"")
-    assert err.startswith(f"dyncrit: {tmp_path} is a directory")
+def test_a_directory_is_described_file_by_file(run: Run, data: Path, tmp_path: Path) -> None:
+    folder = data / "demo" / "tree"
+    code, out, err = run("info", folder)
+    described = {item["file"]: item for item in json.loads(out)}
+    assert (code, err) == (0, "")
+    assert sorted(described) == sorted(str(path) for path in folder.iterdir())
+    assert described[str(folder / "pstree.img")]["magic"] == "PSTREE"
+    assert "memory pages" in described[str(folder / "pages-1.img")]["raw"]
+
+
+def test_what_cannot_be_read_stops_nothing_among_several(run: Run, data: Path, tmp_path: Path) -> None:
+    good = data / "demo" / "tree" / "pstree.img"
+    bad, link, absent = tmp_path / "bad.img", tmp_path / "link", tmp_path / "absent"
+    bad.write_bytes(good.read_bytes()[:-1])
+    link.symlink_to(good)
+    code, out, err = run("info", tmp_path, absent, good)
+    items = json.loads(out)
+    assert code == 1
+    assert [min(item) if len(item) == 2 else item["magic"] for item in items] == [
+        "error",
+        "file",
+        "error",
+        "PSTREE",
+    ]
+    assert "skipped" in items[1]
+    assert err.count("\n") == 2
 
 
 def test_advice_about_a_directory_fits_the_command(run: Run, tmp_path: Path) -> None:

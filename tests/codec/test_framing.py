@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import dyncrit
 from dyncrit.codec import framing
 from dyncrit.codec.framing import Frame, read_frame
 from dyncrit.codec.source import Source
@@ -217,3 +219,16 @@ def test_images_cut_at_any_byte_are_errors_or_have_fewer_entries(data: Path, nam
             continue
         assert len(found) < len(whole)
         assert found == whole[: len(found)]
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "pstree.img"
+    image = dyncrit.Image.new("PSTREE")
+    for pid in range(100_000):
+        image.add(pid=pid, ppid=0, pgid=0, sid=0)
+    dyncrit.dump(image, path)
+    entries = dyncrit.iter_entries(path)
+    next(entries)
+    os.truncate(path, path.stat().st_size - 7)
+    with pytest.raises(dyncrit.ImageError, match="cut while it was read"):
+        list(entries)

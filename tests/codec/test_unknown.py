@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyncrit.codec import unknown, wire
+import dyncrit
+from dyncrit.codec import unknown, walk, wire
+from dyncrit.codec.plan import Planner, Style
 from dyncrit.errors import DocumentError, ImageError
 
 
@@ -127,3 +129,17 @@ def test_a_message_with_a_group_that_is_not_canonical_is_shown_as_bytes() -> Non
     data = bytes.fromhex("3a 05 0b 08 81 00 0c")
     (item,) = shown(data)
     assert unknown.parse_field(item, "p") == (data, None)
+
+
+def test_a_record_with_absurdly_many_unknown_fields_is_shown_as_its_bytes() -> None:
+    record = b"\xf8\x07\x01" * (unknown.MAX_FIELDS + 1)
+    plan = Planner(Style()).plan(dyncrit.Schema.default().required_message("pstree_entry"))
+    document = walk.decode_record(plan, record)
+    assert list(document) == ["@bytes"]
+    assert walk.encode_record(plan, document) == record
+
+
+def test_a_long_unknown_field_is_not_guessed_to_be_a_message() -> None:
+    content = b"\x08\x01" * (1 << 16)
+    (field,) = wire.fields(wire.encode_field(99, wire.LENGTH, content))
+    assert list(unknown.show_field(field)) == ["field", "bytes"]

@@ -50,7 +50,6 @@ def test_a_long_string_takes_text_in_any_pieces(data: bytes, size: int) -> None:
     long_string = LongString(0)
     for start in range(0, len(text), size):
         long_string.feed(text[start : start + size].replace(b"\n", b"\\n"))
-    long_string.end()
     assert long_string.size == len(data)
     assert b"".join(long_string.pieces()) == data
 
@@ -128,8 +127,9 @@ def test_long_strings_in_ndjson_are_blobs() -> None:
 )
 def test_a_long_string_that_is_not_base64_is_an_error_with_its_byte(text: str) -> None:
     document = json.dumps({"magic": "X", "entries": [{"extra": text}]}).encode()
+    (entry,) = entries_of(document)
     with pytest.raises(DocumentError, match="not base64") as caught:
-        entries_of(document)
+        bytes_of(entry["extra"])
     assert caught.value.place[-1] == f"byte {document.index(BASE64[:50].encode()) - 1}"
 
 
@@ -139,3 +139,12 @@ def test_a_long_string_that_does_not_end_is_refused(keep: int) -> None:
     document = json.dumps({"magic": "X", "entries": [{"extra": BASE64}]}).encode()
     with pytest.raises(DocumentError):
         entries_of(document[:keep])
+
+
+@pytest.mark.usefixtures("chunk")
+@pytest.mark.parametrize(
+    "text", ["a" * 3000, "/srv/é" * 900, 'quote " and \\\\ backslash\\' * 200, "x" * 2000 + "\udcff\n"]
+)
+def test_long_strings_elsewhere_are_text_whatever_they_hold(text: str) -> None:
+    document = {"magic": "X", "entries": [{"name": text, "nested": {"list": [text]}}]}
+    assert entries_of(json.dumps(document).encode()) == document["entries"]
