@@ -86,5 +86,5 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
         payload_bytes=payload_bytes,
         byte_order=frame.byte_order,
         framing=frame.framing,
-        messages=tuple(dict.fromkeys(image_type.messages)),
+        messages=tuple(name for name in dict.fromkeys(image_type.messages) if name),
     )

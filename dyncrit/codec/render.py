@@ -106,7 +106,10 @@ def show_addresses(values: list[int], byte_order: ByteOrder) -> list[int] | list
     if len(values) == 1:
         return [str(ipaddress.IPv4Address(packed))]
     if len(values) == 4:
-        return [ipaddress.IPv6Address(packed).compressed]
+        address = ipaddress.IPv6Address(packed)
+        if address.ipv4_mapped:  # which Python shows in another way from 3.13 on
+            return [f"::ffff:{packed[12:14].hex().lstrip('0') or '0'}:{packed[14:].hex().lstrip('0') or '0'}"]
+        return [address.compressed]
     return values
 
 

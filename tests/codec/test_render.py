@@ -303,3 +303,19 @@ def test_socket_names_come_back_or_are_known_to_be_lost(name: bytes) -> None:
 
 def test_a_socket_name_that_quoted_printable_loses_is_known() -> None:
     assert render.unix_name_loses(b"a\r\nb\nc")
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        ("7f000001", "::ffff:7f00:1"),
+        ("00000102", "::ffff:0:102"),
+        ("01020000", "::ffff:102:0"),
+        ("00000000", "::ffff:0:0"),
+    ],
+)
+def test_mapped_addresses_look_the_same_on_every_python(last: str, shown: str) -> None:
+    packed = bytes.fromhex(f"00000000000000000000ffff{last}")
+    values = [int.from_bytes(packed[at : at + 4], "little") for at in range(0, 16, 4)]
+    assert render.show_addresses(values, "little") == [shown]
+    assert render.parse_address(shown, "little") == values
