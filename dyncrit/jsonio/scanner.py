@@ -124,12 +124,11 @@ class Scanner:
 
         An empty list says nothing: the next value may be longer than what is at hand, or another kind.
         """
-        if self.peek() != b"{":
-            return self._scalar_batch()
+        scalars = self.peek() != b"{"
         self._top_up()
-        if self._misses < _MAX_MISSES and (values := self._guessed_batch()):
+        if not scalars and self._misses < _MAX_MISSES and (values := self._guessed_batch()):
             return values
-        match = _OBJECTS_AND_COMMAS.match(self._buffer, self._position)
+        match = (_SCALARS_AND_COMMAS if scalars else _OBJECTS_AND_COMMAS).match(self._buffer, self._position)
         if not match:
             return []
         values = list(self._parse(b"[%b]" % match.group()[:-1], self.offset - 1, []))
@@ -169,15 +168,6 @@ class Scanner:
         """Have enough at hand for a batch that is worth its while."""
         if len(self._buffer) - self._position < _CHUNK_SIZE // 2:
             self._fill()
-
-    def _scalar_batch(self) -> list[Any]:
-        self._top_up()
-        match = _SCALARS_AND_COMMAS.match(self._buffer, self._position)
-        if not match:
-            return []
-        values = list(self._parse(b"[%b]" % match.group()[:-1], self.offset - 1, []))
-        self._position = match.end()
-        return values
 
     def _guessed_batch(self) -> list[Any]:
         """A batch that ends where one could: before the last ``{`` at hand that a comma stands before.
