@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A busy machine is no reason to fail.
+settings.register_profile("dyncrit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dyncrit")
 
 _DATA = Path(__file__).with_name("data")
 _SHARED = Path(__file__).parents[2] / "shared"
