@@ -13,7 +13,7 @@ from dyncrit.codec.plan import Style
 from dyncrit.codec.reader import ERROR_KEY, ImageReader
 from dyncrit.codec.source import Source, seekable
 from dyncrit.codec.writer import ImageWriter
-from dyncrit.errors import DocumentError, DyncritError, RawImageError
+from dyncrit.errors import DocumentError, RawImageError, located
 from dyncrit.jsonio.writer import DocumentWriter
 
 if TYPE_CHECKING:
@@ -46,16 +46,15 @@ def decode_image(
     options = options or DecodeOptions()
     errors: list[str] = []
     source = Source(image, name, lambda start: bool(options.as_message) or is_head(start, schema.table))
-    try:
+    with located(name):
         if options.as_message:
             schema.required_message(options.as_message)
         frame = read_frame(source, schema.table, os.path.basename(name), options.as_message)  # noqa: PTH119 (may be no path)
         codecs = codecs_for(schema, Style(options.pretty, frame.byte_order))
         reader = ImageReader(source, frame, options.as_message)
         batches = reader.documents(codecs, payloads=options.payloads, keep_going=options.keep_going)
-        first = next(
-            batches, []
-        )  # before anything is written: a small image that is damaged leaves no output
+        # before anything is written, so that a small image that is damaged leaves no output
+        first = next(batches, [])
         writer = DocumentWriter(output, pretty=options.pretty, format=options.format)
         writer.begin(show_header(frame, options.as_message))
         for batch in chain((first,), batches):
@@ -63,10 +62,6 @@ def decode_image(
             if options.keep_going:
                 errors += [f"{name}: {entry[ERROR_KEY]}" for entry in batch if ERROR_KEY in entry]
         writer.end()
-    except DyncritError as error:
-        raise error.within(name) from None
-    except MemoryError:
-        raise DyncritError("an entry of it takes more memory than there is", name) from None
     return errors
 
 
@@ -80,7 +75,7 @@ def encode_document(
     """
     from dyncrit.jsonio.reader import DocumentReader
 
-    try:
+    with located(name):
         file = seekable(document, lambda start: start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{")
         _refuse_image(file, name, schema)
         reader = DocumentReader(file)
@@ -95,10 +90,6 @@ def encode_document(
             output.writelines(writer.encode(index, batch))
             index += len(batch)
         return [f"{name}: {note}" for note in writer.notes]
-    except DyncritError as error:
-        raise error.within(name) from None
-    except MemoryError:
-        raise DyncritError("an entry of it takes more memory than there is", name) from None
 
 
 def _refuse_image(file: BinaryIO, name: str, schema: Schema) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Self
 
 
@@ -43,6 +44,17 @@ class DocumentError(DyncritError):
 
 class SchemaError(DyncritError):
     """A schema source that can't be read, compiled or searched."""
+
+
+@contextmanager
+def located(name: str) -> Iterator[None]:
+    """Errors within the block say that they are about ``name``; so does a lack of memory."""
+    try:
+        yield
+    except DyncritError as error:
+        raise error.within(name) from None
+    except MemoryError:
+        raise DyncritError("an entry of it takes more memory than there is", name) from None
 
 
 def describe(value: object) -> str:

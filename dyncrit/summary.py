@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from dyncrit.codec.framing import is_head, read_frame, record_sizes
 from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.source import Source
-from dyncrit.errors import DyncritError, RawImageError
+from dyncrit.errors import RawImageError, located
 
 if TYPE_CHECKING:
     from dyncrit.schema import Schema
@@ -56,15 +56,13 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
     Raises ImageError with the file and place for an image that is damaged.
     """
     source = Source(file, name, lambda start: is_head(start, schema.table))
-    try:
-        frame = read_frame(source, schema.table, os.path.basename(name))  # noqa: PTH119 (may be no path)
-    except RawImageError as error:
-        return Summary(size=source.size, raw=error.problem)
-    except DyncritError as error:
-        raise error.within(name) from None
     count = record_bytes = payload_bytes = 0
-    image_type = frame.image_type
-    try:
+    with located(name):
+        try:
+            frame = read_frame(source, schema.table, os.path.basename(name))  # noqa: PTH119 (may be no path)
+        except RawImageError as error:
+            return Summary(size=source.size, raw=error.problem)
+        image_type = frame.image_type
         if image_type.has_payload:
             for entry in ImageReader(source, frame).entries():
                 count += entry.layout.counted
@@ -74,10 +72,6 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
             for index, size in enumerate(record_sizes(source, frame)):
                 count += image_type.record(index).counted
                 record_bytes += size
-    except DyncritError as error:
-        raise error.within(name) from None
-    except MemoryError:
-        raise DyncritError("an entry of it takes more memory than there is", name) from None
     return Summary(
         magic=image_type.name,
         count=count,

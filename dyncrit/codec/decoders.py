@@ -111,7 +111,7 @@ class Decoders:
         return read_all if repeated else read
 
     def _generate(self, plan: MessagePlan) -> Decode:
-        names: dict[str, Any] = {"NotPlain": NotPlain}
+        names: dict[str, Any] = {}
         lines = ["def decode(message):", "    has = message.HasField"]
         pairs: list[str] = []
         leading = True

@@ -41,7 +41,7 @@ class MessageCodec(Protocol):
     def missing_required(self, document: JsonObject, record: bytes) -> list[str]:
         """The paths of required fields that a document, encoded as ``record``, lacks: CRIU won't read it."""
 
-    def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
+    def encode_all(self, documents: list[JsonObject]) -> list[bytes] | None:
         """The records of many documents, or None where they have to be encoded one by one."""
 
 
@@ -89,9 +89,8 @@ class PythonCodec:
         document = from_protojson(self._plan, document) if is_protojson(document) else document
         return walk.missing_required(self._plan, document)
 
-    def encode_all(self, documents: list[JsonObject], *, allow_unknown: bool = False) -> list[bytes] | None:
+    def encode_all(self, documents: list[JsonObject]) -> list[bytes] | None:
         """See :class:`MessageCodec`."""
-        del allow_unknown  # documents with unknown keys are for encode()
         if self._direct and len(documents) > 1:
             try:
                 return self._direct.encode_all(documents, complete=True)

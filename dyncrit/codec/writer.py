@@ -26,7 +26,7 @@ class ImageWriter:
 
     ``as_message`` names the message of all records instead of the image table's; ``allow_unknown``
     passes over keys that no field has. ``notes`` tells of what was written and CRIU would not read,
-    as far as it could be seen.
+    as far as it could be seen, by :meth:`encode`.
     """
 
     def __init__(
@@ -58,7 +58,9 @@ class ImageWriter:
                 return
         for index, document in enumerate(documents, first):
             try:
-                yield from self.entry(index, *self.parse(index, document))
+                record, payload = self.parse(index, document)
+                self._note_missing(index, document, record)
+                yield from self.entry(index, record, payload)
             except DocumentError as error:
                 raise error.within(f"entries[{index}]") from None
 
@@ -69,11 +71,7 @@ class ImageWriter:
         layout = self.frame.image_type.record(index)
         payload = extra.take_payload(layout.payload, document, self.codecs) if layout.payload else None
         codec = self.codecs.codec(self.as_message or layout.message)
-        record = codec.encode(document, allow_unknown=self.allow_unknown)
-        if len(self.notes) < _MAX_NOTES and (missing := codec.missing_required(document, record)):
-            named = ", ".join(missing[:_MAX_NOTES])
-            self.notes.append(f"entries[{index}]: lacks fields that the schema requires: {named}")
-        return record, payload
+        return codec.encode(document, allow_unknown=self.allow_unknown), payload
 
     def entry(self, index: int, record: bytes, payload: Payload | None) -> Iterator[bytes]:
         """The bytes of one entry. Raises DocumentError where record and payload contradict each other."""
@@ -88,15 +86,19 @@ class ImageWriter:
         elif payload is not None:
             raise DocumentError(f"{self.frame.image_type.name} entries have no payload", extra.KEY)
 
-
-def _expect_object(document: object) -> None:
-    if not isinstance(document, dict):
-        raise DocumentError(f"expected an object, found {describe(document)}")
+    def _note_missing(self, index: int, document: JsonObject, record: bytes) -> None:
+        if len(self.notes) >= _MAX_NOTES:
+            return
+        codec = self.codecs.codec(self.as_message or self.frame.image_type.record(index).message)
+        if missing := codec.missing_required(document, record):
+            named = ", ".join(missing[:_MAX_NOTES])
+            self.notes.append(f"entries[{index}]: lacks fields that the schema requires: {named}")
 
 
 def _without_error(document: JsonObject) -> JsonObject:
     """A damaged entry's document without the error, if its bytes are there to be written again."""
-    _expect_object(document)
+    if not isinstance(document, dict):
+        raise DocumentError(f"expected an object, found {describe(document)}")
     if BYTES_KEY not in document:
         raise DocumentError(
             f"what stands here could not be decoded, so it can't be encoded: {document[ERROR_KEY]!s:.200}"

@@ -34,9 +34,8 @@ def _object_pattern(depth: int) -> bytes:
     return rb'\{[^{}"]*+(?:%b[^{}"]*+)*+\}' % inner
 
 
-_OBJECT = re.compile(_object_pattern(5), re.DOTALL)
 _SCALARS_AND_COMMAS = re.compile(rb'(?:[ \t\r\n]*+(?:%b|[^\s"{}\[\],]++)[ \t\r\n]*+,)++' % _STRING, re.DOTALL)
-_OBJECTS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+%b[ \t\r\n]*+,)++" % _OBJECT.pattern, re.DOTALL)
+_OBJECTS_AND_COMMAS = re.compile(rb"(?:[ \t\r\n]*+%b[ \t\r\n]*+,)++" % _object_pattern(5), re.DOTALL)
 
 
 class Scanner:

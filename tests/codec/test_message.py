@@ -104,7 +104,7 @@ def test_unknown_keys_can_be_passed_over() -> None:
     document = {"id": 1, "more": 2}
     assert codec("fdinfo_entry").encode(copy.deepcopy(document), allow_unknown=True) == b"\x08\x01"
     batch = [copy.deepcopy(document), {"id": 2}]
-    assert codec("fdinfo_entry").encode_all(batch, allow_unknown=True) is None
+    assert codec("fdinfo_entry").encode_all(batch) is None
     assert [codec("fdinfo_entry").encode(item, allow_unknown=True) for item in batch] == [
         b"\x08\x01",
         b"\x08\x02",
