@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from dyncrit.codec import direct, walk
 from dyncrit.codec.decoders import is_direct
 from dyncrit.codec.plan import Planner, Style
-from dyncrit.codec.protojson import from_protojson, is_protojson
+from dyncrit.codec.protojson import from_protojson, uses_json_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class PythonCodec:
                 return self._direct.encode(document)
             except direct.LEFT_TO_WALK:
                 pass
-        if is_protojson(document):
+        if uses_json_names(self._plan, document):
             document = from_protojson(self._plan, document)
         return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
 
@@ -86,7 +86,8 @@ class PythonCodec:
         with suppress(DecodeError):
             if self._plan.message_class.FromString(record).IsInitialized():
                 return []
-        document = from_protojson(self._plan, document) if is_protojson(document) else document
+        if uses_json_names(self._plan, document):
+            document = from_protojson(self._plan, document)
         return walk.missing_required(self._plan, document)
 
     def encode_all(self, documents: list[JsonObject]) -> list[bytes] | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_protojson(document: object) -> bool:
-    """Whether a document has names in camelCase, which CRIU's own fields never are.
+    """Whether a document, of whatever message, has names in camelCase, which CRIU's own fields never are.
 
     >>> is_protojson({"id": 1, "fown": {"pidType": 0}}), is_protojson({"id": 1, "fown": {"pid_type": 0}})
     (True, False)
@@ -26,6 +26,22 @@ def is_protojson(document: object) -> bool:
             key != key.lower() or is_protojson(value) for key, value in document.items() if key[:1] != "@"
         )
     return isinstance(document, list) and any(map(is_protojson, document))
+
+
+def uses_json_names(plan: MessagePlan, document: object) -> bool:
+    """Whether a document has a field of the message, or of one below it, under its camelCase name."""
+    if not isinstance(document, dict):
+        return False
+    json_names = {field.json_name for field in plan.fields}
+    for key, value in document.items():
+        field = plan.by_name.get(key)
+        if field is None and key in json_names:
+            return True
+        if field is not None and field.message is not None:
+            items = value if isinstance(value, list) else [value]
+            if any(uses_json_names(field.message, item) for item in items):
+                return True
+    return False
 
 
 def from_protojson(plan: MessagePlan, document: JsonObject) -> JsonObject:

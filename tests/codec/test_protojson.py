@@ -8,6 +8,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 import dyncrit
+from dyncrit.codec.message import Codecs
+from dyncrit.codec.plan import Style
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,17 @@ def test_unknown_keys_can_be_passed_over_beside_names_in_camel_case() -> None:
     document = {"magic": "PAGEMAP", "entries": [{"pagesId": 7, "more": 1}]}
     image = dyncrit.Image.from_dict(document, allow_unknown=True)
     assert image.entries[0].message.pages_id == 7
+
+
+def test_fields_that_are_called_in_capitals_are_no_sign_of_it(tmp_path: Path) -> None:
+    (tmp_path / "opts.proto").write_text(
+        'syntax = "proto2"; import "google/protobuf/descriptor.proto"; message CRIU_Opts { optional string conv = 7; }'
+        " extend google.protobuf.FieldOptions { optional CRIU_Opts criu = 1018; }"
+    )
+    (tmp_path / "name.proto").write_text(
+        'syntax = "proto2"; import "opts.proto"; message name_entry { optional bytes Clear = 3 [(criu).conv = "unix_name"]; optional float f = 4; }'
+    )
+    schema = dyncrit.Schema.from_protos(tmp_path)
+    codec = Codecs(schema, Style()).codec("name_entry")
+    record = bytes.fromhex("1a020800")  # a type with a float is the careful codec's
+    assert codec.encode(codec.decode(record)) == record
