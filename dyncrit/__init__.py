@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from dyncrit.version import __version__
 
 if TYPE_CHECKING:
+    from dyncrit.checkpoint import Checkpoint, PagesError, Process, open_checkpoint
     from dyncrit.entry import Entry
     from dyncrit.errors import DocumentError, DyncritError, ImageError, RawImageError, SchemaError
     from dyncrit.image import Image, dump, dumps, iter_entries, load, loads
     from dyncrit.schema import ImageTable, ImageType, Schema
 
 __all__ = [
+    "Checkpoint",
     "DocumentError",
     "DyncritError",
     "Entry",
@@ -27,6 +29,8 @@ __all__ = [
     "ImageError",
     "ImageTable",
     "ImageType",
+    "PagesError",
+    "Process",
     "RawImageError",
     "Schema",
     "SchemaError",
@@ -36,9 +40,10 @@ __all__ = [
     "iter_entries",
     "load",
     "loads",
+    "open_checkpoint",
 ]
 
-_ROOMS = ("dyncrit.errors", "dyncrit.schema", "dyncrit.image")
+_ROOMS = ("dyncrit.errors", "dyncrit.schema", "dyncrit.image", "dyncrit.checkpoint")
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,189 @@
+"""A checkpoint as one thing: its images, its processes, its memory, and what stands around them."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from dyncrit.checkpoint.files import FileTable
+from dyncrit.checkpoint.images import ImageSet
+from dyncrit.checkpoint.memory.spaces import AddressSpaces
+from dyncrit.checkpoint.problems import Problems
+from dyncrit.checkpoint.processes import ProcessTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dyncrit.checkpoint.cgroups import Cgroups
+    from dyncrit.checkpoint.container import Container
+    from dyncrit.checkpoint.location import Location
+    from dyncrit.checkpoint.mounts import MountNamespace
+    from dyncrit.checkpoint.namespaces import Namespace
+    from dyncrit.checkpoint.release import ReleaseRange
+    from dyncrit.checkpoint.sockets import Socket
+    from dyncrit.checkpoint.statistics import Statistics
+    from dyncrit.schema import Schema
+    from dyncrit.types import DynamicMessage
+
+_PER_PROCESS = ("mm", "ids", "fs", "pagemap", "creds", "vmas")
+"""Images that each process has of its own; core images are there for each thread."""
+
+
+class Checkpoint:
+    """A checkpoint. What is missing or damaged is left out of the views and stands in ``problems``.
+
+    ``parent`` is the one that an incremental dump builds on, or None; then ``no_parent`` tells why.
+    """
+
+    def __init__(self, location: Location, schema: Schema) -> None:
+        self.location = location
+        self.schema = schema
+        self.name = location.images.name
+        self.problems = Problems()
+        self.images = ImageSet(location.images, schema, self.problems)
+        self.parent: Checkpoint | None = None
+        self.no_parent = "there is no link to a parent"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self.name}, {self.location.kind}>"
+
+    def close(self) -> None:
+        """Let go of files and temporary copies, those of its parents included."""
+        self.location.root.close()
+        if self.parent is not None:
+            self.parent.close()
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for two checkpoints that are the same folder of images."""
+        return self.location.images.identity
+
+    @property
+    def chain(self) -> Iterator[Checkpoint]:
+        """This checkpoint, its parent, that one's parent, and so on."""
+        checkpoint: Checkpoint | None = self
+        while checkpoint is not None:
+            yield checkpoint
+            checkpoint = checkpoint.parent
+
+    @cached_property
+    def inventory(self) -> DynamicMessage | None:
+        """The inventory_entry."""
+        return self.images.first("inventory.img")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it can be restored: pre-dumps hold memory only."""
+        return "pstree.img" in self.images
+
+    @cached_property
+    def has_pages(self) -> bool:
+        """Whether there are any memory pages in it."""
+        return bool(self.images.numbers("pages"))
+
+    @property
+    def fdinfo_per_id(self) -> bool:
+        """Whether fdinfo images go by files_id, since CRIU 0.4, and not by pid."""
+        return self.inventory is None or self.inventory.fdinfo_per_id
+
+    @cached_property
+    def processes(self) -> ProcessTree:
+        """The process tree. Images of tasks that it doesn't have are left alone, and said."""
+        tree = ProcessTree(self)
+        self._find_strangers(tree)
+        return tree
+
+    @cached_property
+    def files(self) -> FileTable:
+        """All open files."""
+        return FileTable(self.images)
+
+    @cached_property
+    def sockets(self) -> list[Socket]:
+        """All sockets, each with the processes and descriptors that hold it."""
+        from dyncrit.checkpoint.sockets import read_sockets
+
+        files = ((kind, message) for (kind, _), message in self.files.messages.items())
+        sockets = read_sockets(self.images, files)
+        holders: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for process in self.processes:
+            for descriptor in process.descriptors:
+                key = (descriptor.file.type, descriptor.file.id)
+                holders.setdefault(key, []).append((process.pid, descriptor.fd))
+        return [
+            dataclasses.replace(socket, holders=tuple(holders.get((socket.kind, socket.id), ())))
+            for socket in sockets
+        ]
+
+    @cached_property
+    def mounts(self) -> dict[int, MountNamespace]:
+        """The mounts of each mount namespace, by its id."""
+        from dyncrit.checkpoint.mounts import read_mounts
+
+        return read_mounts(self.images)
+
+    @cached_property
+    def namespaces(self) -> list[Namespace]:
+        """The namespaces that its processes live in."""
+        from dyncrit.checkpoint.namespaces import read_namespaces
+
+        return read_namespaces(self.images, [process.pid for process in self.processes])
+
+    @cached_property
+    def cgroups(self) -> Cgroups:
+        """Control groups: the sets that processes are in, and the directories."""
+        from dyncrit.checkpoint.cgroups import read_cgroups
+
+        return read_cgroups(self.images)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What CRIU measured when it dumped, and restored; archives of engines have it beside the images."""
+        from dyncrit.checkpoint.statistics import read_statistics
+
+        trees = [self.location.images, *([self.location.outer] if self.location.outer else [])]
+        return read_statistics(trees, self.schema, self.problems)
+
+    @cached_property
+    def releases(self) -> ReleaseRange:
+        """The CRIU releases that can have written it, with the evidence."""
+        from dyncrit.checkpoint.release import guess_release
+
+        return guess_release(self.images)
+
+    @cached_property
+    def container(self) -> Container | None:
+        """What the container engine said of it, or None for bare images."""
+        if self.location.outer is None:
+            return None
+        from dyncrit.checkpoint.container import read_container
+
+        return read_container(self.location.outer, self.location.annotations, self.problems)
+
+    @cached_property
+    def spaces(self) -> AddressSpaces:
+        """The memory of all processes; :attr:`Process.memory` gives that of one."""
+        parent = self.parent.spaces if self.parent is not None else None
+        return AddressSpaces(self.images, self.files, parent, self.no_parent)
+
+    def _find_strangers(self, tree: ProcessTree) -> None:
+        """Say which images are of tasks that pstree.img lacks: left from dumps before, or mixed in."""
+        if not self.is_full:
+            return
+        tasks = {tid for process in tree for tid in (process.pid, *process.thread_ids)}
+        strangers = {tid for tid in self.images.numbers("core") if tid not in tasks}
+        strangers.update(
+            pid for stem in _PER_PROCESS for pid in self.images.numbers(stem) if pid not in tasks
+        )
+        if strangers:
+            shown = ", ".join(map(str, sorted(strangers)[:10])) + (", ..." if len(strangers) > 10 else "")
+            self.problems.warn(
+                "pstree.img", f"has no task {shown}; images of such, left from other dumps, are passed over"
+            )

@@ -1,0 +1,86 @@
+"""What a path is: images in a directory, a container's checkpoint around them, an archive of either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dyncrit.checkpoint.compression import Limits
+    from dyncrit.checkpoint.oci import CheckpointImage
+    from dyncrit.checkpoint.tree import FileTree
+
+_IMAGE_FOLDERS = ("checkpoint", "pre-checkpoint")
+_SURE_SIGNS = ("inventory.img", "pstree.img")
+_MAX_WRAPPINGS = 3
+
+
+class Location(NamedTuple):
+    """Where a checkpoint stands: ``images`` is the folder of its images.
+
+    ``outer`` is the folder with the container engine's files beside them, or None for bare images. ``root``
+    is what is to be closed. ``annotations`` are those of an OCI image.
+    """
+
+    kind: str
+    images: FileTree
+    outer: FileTree | None
+    root: FileTree
+    annotations: Mapping[str, str]
+
+
+def locate(path: Path, limits: Limits | None = None) -> Location:
+    """Find the images behind a path: a directory, an archive of any kind, an OCI image.
+
+    Raises ImageError where there is no checkpoint, with what was found instead, and OSError.
+    """
+    if path.is_dir():
+        return _find("directory", DirectoryTree(path), limits)
+    from dyncrit.checkpoint.archive import open_archive
+
+    tree = open_archive(path, limits)
+    try:
+        return _find("archive", tree, limits)
+    except BaseException:
+        tree.close()
+        raise
+
+
+def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:
+    tree = root
+    for _ in range(_MAX_WRAPPINGS):
+        if _has_images(tree):
+            return Location(kind, tree, None, root, {})
+        folders = tree.folders()
+        for name in _IMAGE_FOLDERS:
+            if name in folders and _has_images(folder := tree.folder(name)):
+                return Location(kind, folder, tree, root, {})
+        if image := _open_image(tree, limits):
+            inner = _find("image", image.tree, limits)
+            return inner._replace(root=root, annotations=image.annotations)
+        if tree.names() or len(folders) != 1:
+            break
+        tree = tree.folder(folders[0])  # an archive of one directory
+    names = [*tree.names(), *(f"{name}/" for name in tree.folders())]
+    found = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "nothing"
+    raise ImageError(
+        f"no checkpoint: expected inventory.img or a folder checkpoint/ with images, found {found}", root.name
+    )
+
+
+def _has_images(tree: FileTree) -> bool:
+    names = tree.names()
+    return any(sign in names for sign in _SURE_SIGNS) or any(
+        name.startswith("pagemap-") and name.endswith(".img") for name in names
+    )
+
+
+def _open_image(tree: FileTree, limits: Limits | None) -> CheckpointImage | None:
+    from dyncrit.checkpoint.oci import open_image
+
+    return open_image(tree, limits)

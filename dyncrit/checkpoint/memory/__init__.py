@@ -1,0 +1,1 @@
+"""Memory as layers: pages file, pagemap, chain of parents, address space."""

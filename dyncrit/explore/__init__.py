@@ -1,0 +1,1 @@
+"""What can be asked of a checkpoint, one capability a module or folder."""
