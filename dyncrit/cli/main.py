@@ -27,6 +27,13 @@ COMMANDS = {
     "encode": "dyncrit.cli.encode",
     "info": "dyncrit.cli.info",
     "show": "dyncrit.cli.show",
+    "inspect": "dyncrit.cli.inspect",
+    "x": "dyncrit.cli.x",
+    "memory": "dyncrit.cli.memory",
+    "extract": "dyncrit.cli.extract",
+    "coredump": "dyncrit.cli.coredump",
+    "diff": "dyncrit.cli.diff",
+    "stats": "dyncrit.cli.stats",
     "schema": "dyncrit.cli.schema",
     "completion": "dyncrit.cli.completion",
 }

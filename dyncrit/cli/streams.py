@@ -25,22 +25,37 @@ _STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 def say(message: str) -> None:
     """A line on stderr, and one only, whatever control characters stand in the names that it quotes."""
-    line = "".join(
-        char if char.isprintable() or "\ud800" <= char < "\ue000" else ascii(char)[1:-1] for char in message
+    click.echo(f"dyncrit: {one_line(message)}", err=True)
+
+
+def one_line(text: str) -> str:
+    """Text of a stranger's, safe to print: control characters are shown as escapes, and do nothing."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or "\ud800" <= char < "\ue000" else ascii(char)[1:-1] for char in text
     )
-    click.echo(f"dyncrit: {line}", err=True)
 
 
 def print_json(value: object) -> None:
     """A value as indented JSON on stdout."""
+    _print_json(value, indent=2)
+
+
+def print_json_line(value: object) -> None:
+    """A value as a line of JSON on stdout."""
+    _print_json(value, indent=None)
+
+
+def _print_json(value: object, indent: int | None) -> None:
     import orjson
 
     try:
-        text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
-    except TypeError:  # a file name that isn't UTF-8
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0)
+    except TypeError:  # a name that isn't UTF-8, or a number of over 64 bits
         import json
 
-        text = json.dumps(value, indent=2).encode("ascii")
+        text = json.dumps(value, indent=indent).encode("ascii")
     with open_output(None, binary=False) as file:
         file.write(text + b"\n")
 

@@ -9,7 +9,9 @@ from dyncrit.checkpoint.memory.layer import Layer, Piece, State
 from dyncrit.checkpoint.memory.vma import Vma, VmaKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dyncrit.checkpoint.search import Hit, Pattern
 
 
 class Region(NamedTuple):
@@ -94,6 +96,26 @@ class AddressSpace(Layer):
     def resident(self, vma: Vma) -> int:
         """How many bytes of a mapping the dump holds, parents and shared segments included."""
         return sum(piece.size for piece in self.mapped(vma, vma.start, vma.end) if piece.state is State.DATA)
+
+    def search(
+        self,
+        pattern: Pattern | str | bytes,
+        ranges: Iterable[tuple[int, int]] | None = None,
+        *,
+        context: int = 16,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Hit]:
+        """What matches in all of it, or in ``ranges``: see :func:`dyncrit.checkpoint.search.search`.
+
+        Text is looked for as UTF-8; :func:`~dyncrit.checkpoint.search.regex_pattern` and others make other
+        patterns.
+        """
+        from dyncrit.checkpoint.search import Pattern, hex_pattern, search, text_pattern
+
+        if not isinstance(pattern, Pattern):
+            pattern = text_pattern(pattern) if isinstance(pattern, str) else hex_pattern(pattern.hex())
+        where = [(vma.start, vma.end) for vma in self.vmas] if ranges is None else ranges
+        return search(self, where, pattern, context=context, progress=progress)
 
     def _untouched(self, vma: Vma, hole: Piece) -> Iterator[Piece]:
         """What a mapping holds where the process's own pagemap has no entry."""

@@ -1,0 +1,111 @@
+"""What commands on whole checkpoints share: the argument, its options, and the report on what is amiss."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.streams import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from dyncrit.checkpoint import Checkpoint
+    from dyncrit.checkpoint.compression import Limits
+    from dyncrit.checkpoint.problems import Problem
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+CHECKPOINT = click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
+"""The checkpoint that a command works on."""
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_OPTIONS = f"{__name__}.options"
+
+
+def checkpoint_options(function: Function) -> Function:
+    """The options of every command that opens a checkpoint; :func:`opened` looks them up."""
+    options = (
+        click.option(
+            "--parent",
+            "parents",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE|DIR",
+            help="The checkpoint that this one is an increment on, where its link doesn't lead there.",
+            **_remembered("parents"),
+        ),
+        click.option(
+            "--max-size",
+            metavar="SIZE",
+            help="How much to unpack at most (64G by default).",
+            **_remembered("max_size"),
+        ),
+        click.option(
+            "--max-ratio",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="How many times its size an archive may unpack to (200 by default).",
+            **_remembered("max_ratio"),
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return schema_options(function)  # type: ignore[return-value]  # an option leaves a function as it is
+
+
+@contextmanager
+def opened(ctx: click.Context, path: Path) -> Iterator[Checkpoint]:
+    """The checkpoint that a command works on; it is closed when the block ends."""
+    from dyncrit.checkpoint import open_checkpoint
+
+    options = ctx.meta.get(_OPTIONS, {})
+    schema = ctx.ensure_object(SchemaChoice).schema()
+    with open_checkpoint(
+        path, schema=schema, parents=options.get("parents", ()), limits=_limits(options)
+    ) as checkpoint:
+        yield checkpoint
+
+
+def report(problems: Iterable[Problem]) -> int:
+    """Say on stderr what is amiss; gives the exit code: 1 if a view is not whole for it."""
+    code = 0
+    for problem in problems:
+        say(f"{'warning: ' if problem.severity == 'warning' else ''}{problem}")
+        code = code or int(problem.severity == "error")
+    return code
+
+
+def _remembered(name: str) -> dict[str, Any]:
+    def remember(ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value:
+            ctx.meta.setdefault(_OPTIONS, {})[name] = value
+
+    return {"expose_value": False, "callback": remember}
+
+
+def _limits(options: dict[str, Any]) -> Limits | None:
+    if not {"max_size", "max_ratio"} & options.keys():
+        return None
+    from dyncrit.checkpoint.compression import Limits
+
+    chosen = Limits()
+    if "max_size" in options:
+        chosen = Limits(max_total=_bytes(options["max_size"]), max_ratio=chosen.max_ratio)
+    if "max_ratio" in options:
+        chosen = Limits(max_total=chosen.max_total, max_ratio=options["max_ratio"])
+    return chosen
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,18})([kmgt]?)i?b?", text.strip().lower())
+    if match is None:
+        raise click.BadParameter(
+            f"{text!r} is no size; expected a number of bytes, or 500M, 64G", param_hint="--max-size"
+        )
+    return int(match[1]) * _UNITS[match[2]]

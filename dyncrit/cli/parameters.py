@@ -1,0 +1,64 @@
+"""Kinds of arguments: addresses, ranges of them, numbers of bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
+
+
+class _Address(click.ParamType[int]):
+    """An address in hex, with or without 0x."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The address, or a usage error."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", value):
+            self.fail(f"{value!r} is no address; expected hex digits, as `memory maps` shows", param, ctx)
+        return int(value, 16)
+
+
+class _Range(click.ParamType[tuple[int, int]]):
+    """Two addresses with a dash between them; the end is exclusive."""
+
+    name = "start-end"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Start and end, or a usage error."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,16})-(?:0x)?([0-9a-fA-F]{1,16})", value)
+        if not match or int(match[1], 16) >= int(match[2], 16):
+            self.fail(f"{value!r} is no range; expected START-END in hex, as `memory maps` shows", param, ctx)
+        return int(match[1], 16), int(match[2], 16)
+
+
+class _Length(click.ParamType[int]):
+    """A number of bytes: decimal, 0x and hex, or with K, M, G."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes, or a usage error."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})([kKmMgG]?)", value)
+        if not match:
+            self.fail(f"{value!r} is no length; expected a number of bytes, 0x10, 4K", param, ctx)
+        return (
+            int(match[1], 0 if match[1].startswith("0x") else 10)
+            << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
+        )
+
+
+ADDRESS = _Address()
+RANGE = _Range()
+LENGTH = _Length()

@@ -1,0 +1,74 @@
+"""Memory as a file: the mappings of a process one after the other, sparse where nothing was dumped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from dyncrit.checkpoint.memory.layer import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dyncrit.checkpoint.memory.layer import Layer, Piece
+    from dyncrit.types import JsonObject
+
+_STEP = 1 << 20
+
+
+class DumpedRange(NamedTuple):
+    """A range of memory (``end`` exclusive) and where it stands in the file.
+
+    ``held`` bytes of it were in the dump; ``missing`` ones weren't, and are zeros in the file.
+    """
+
+    start: int
+    end: int
+    offset: int
+    held: int
+    missing: int
+
+    def to_dict(self) -> JsonObject:
+        """The range with addresses in hex, as in /proc/PID/maps."""
+        return {
+            "start": f"{self.start:x}",
+            "end": f"{self.end:x}",
+            "offset": self.offset,
+            "held": self.held,
+            "missing": self.missing,
+        }
+
+
+def dump_ranges(
+    layer: Layer,
+    ranges: Iterable[tuple[int, int]],
+    file: BinaryIO,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[DumpedRange]:
+    """Write ranges of memory to ``file``, one after the other; gives where each stands.
+
+    Zeros and what the dump doesn't hold become holes in the file. ``progress`` is called with the number of
+    bytes that were passed since its last call.
+    """
+    written = []
+    offset = 0
+    for start, end in ranges:
+        held = missing = 0
+        for piece in layer.pieces(start, end):
+            if piece.state is State.DATA:
+                file.seek(offset + piece.start - start)
+                _copy(piece, file, progress)
+                held += piece.size
+            else:
+                missing += piece.size if piece.state is not State.ZERO else 0
+        written.append(DumpedRange(start, end, offset, held, missing))
+        offset += end - start
+    file.truncate(offset)
+    return written
+
+
+def _copy(piece: Piece, file: BinaryIO, progress: Callable[[int], None]) -> None:
+    view = piece.view()
+    for position in range(0, len(view), _STEP):
+        part = view[position : position + _STEP]
+        file.write(part)
+        progress(len(part))
