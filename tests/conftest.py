@@ -23,7 +23,7 @@ _SHARED = Path(__file__).parents[2] / "shared"
 _SUBMODULE = Path(__file__).parents[1] / "images" / "criu"
 _CORPUS = Path(os.environ.get("DYNCRIT_CORPUS", _SHARED / "corpus"))
 _FETCH_TIMEOUT = 180
-_NOT_IMAGES = {".gz", ".c", ".md", ".txt"}
+_NOT_IMAGES = {".gz", ".zst", ".c", ".md", ".txt"}
 
 
 @pytest.fixture(scope="session")

@@ -310,7 +310,8 @@ class ProcessTree:
             return self._by_pid[pid]
         pids = [str(known) for known in self._by_pid]
         shown = ", ".join(pids[:50]) + (f" and {len(pids) - 50} more" if len(pids) > 50 else "")
-        raise DyncritError(f"no process {pid}; there {'is ' + shown if pids else 'are none'}")
+        verb = "is" if len(pids) == 1 else "are"
+        raise DyncritError(f"no process {pid}; there {verb} {shown or 'none'}")
 
     def walk(self) -> Iterator[tuple[int, Process]]:
         """Each process with its depth below its root, children behind their parents."""

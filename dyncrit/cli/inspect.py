@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, opened, report
-from dyncrit.cli.streams import one_line, print_json
+from dyncrit.cli.streams import one_line
 from dyncrit.cli.tables import human_size, print_table
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ _ID_LENGTH = 12  # as container engines shorten ids
 @click.pass_context
 def command(ctx: click.Context, checkpoint: Path, files: bool, as_json: bool) -> int:
     """Tell what a checkpoint is: container, CRIU release, sizes, processes, sockets, statistics."""
+    from dyncrit.cli.documents import print_document
     from dyncrit.explore.inspection import inspect
 
     with opened(ctx, checkpoint) as found:
         inspection = inspect(found)
         if as_json:
-            print_json(inspection.to_dict())
+            print_document(inspection.to_dict())
         else:
             _print(inspection, files=files)
         return report(found.problems)

@@ -48,7 +48,7 @@ class AddressSpaces:
             problem = f"mapping {vma.start:#x}-{vma.end:#x} is left out: {reason}"
             self._images.problems.error(f"mm-{pid}.img", problem)
         name = f"pagemap-{pid}.img"
-        page_size = _page_size(mm)
+        page_size = told_page_size(mm)
         pages = self.pagemap(name, page_size)
         if pages is None:
             self._images.problems.error(name, f"missing; the memory of process {pid} is not known")
@@ -110,8 +110,8 @@ class AddressSpaces:
             yield read_vma(message, bounds, file.path or file.name if file else "")
 
 
-def _page_size(mm: DynamicMessage | None) -> int:
-    """The page size that a process was told in its auxiliary vector."""
+def told_page_size(mm: DynamicMessage | None) -> int:
+    """The page size in bytes that a process was told in its auxiliary vector; 4096 if it isn't there."""
     auxv = list(mm.mm_saved_auxv) if mm is not None else []
     for key, value in zip(auxv[::2], auxv[1::2], strict=False):
         if key == _AT_PAGESZ and value in PAGE_SIZES:
