@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.fields import enum_names, text
+from dyncrit.checkpoint.fields import enum_names, is_set, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -131,12 +131,18 @@ class FileTable:
 
     @cached_property
     def ghosts(self) -> Mapping[int, int]:
-        """For files without a name: the number of the ghost-file image that carries them, by file id."""
-        return {
-            message.orig_id: message.remap_id
-            for message in self._images.messages("remap-fpath.img")
-            if not message.remap_type or message.remap_type == _GHOST
-        }
+        """For files that had no name any more: the number of the ghost-file image of each, by file id."""
+        found = {}
+        for message in self._images.messages("remap-fpath.img"):
+            number = message.remap_id
+            if is_set(message, "remap_type"):
+                is_ghost = message.remap_type == _GHOST
+            else:
+                is_ghost = bool(number & _OLD_GHOST)
+                number &= ~_OLD_GHOST
+            if is_ghost:
+                found[message.orig_id] = number
+        return found
 
     @cached_property
     def _files(self) -> dict[tuple[str, int], OpenFile]:
@@ -200,6 +206,7 @@ SHARED_ZERO = "/dev/zero"
 
 _FD_CLOEXEC = 1
 _GHOST = 1  # remap_type.GHOST
+_OLD_GHOST = 1 << 31  # REMAP_GHOST of criu/files-reg.c, before there was a remap_type
 _KINDS = {kind.type: kind for kind in FILE_KINDS}
 
 

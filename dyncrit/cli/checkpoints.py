@@ -60,16 +60,32 @@ def checkpoint_options(function: Function) -> Function:
 
 
 @contextmanager
-def opened(ctx: click.Context, path: Path) -> Iterator[Checkpoint]:
-    """The checkpoint that a command works on; it is closed when the block ends."""
+def opened(ctx: click.Context, path: Path, *, with_parents: bool = True) -> Iterator[Checkpoint]:
+    """The checkpoint that a command works on; it is closed when the block ends.
+
+    ``with_parents`` says whether ``--parent`` is about this one.
+    """
     from dyncrit.checkpoint import open_checkpoint
 
-    options = ctx.meta.get(_OPTIONS, {})
+    parents = ctx.meta.get(_OPTIONS, {}).get("parents", ()) if with_parents else ()
     schema = ctx.ensure_object(SchemaChoice).schema()
-    with open_checkpoint(
-        path, schema=schema, parents=options.get("parents", ()), limits=_limits(options)
-    ) as checkpoint:
+    with open_checkpoint(path, schema=schema, parents=parents, limits=chosen_limits(ctx)) as checkpoint:
         yield checkpoint
+
+
+def chosen_limits(ctx: click.Context) -> Limits | None:
+    """What ``--max-size`` and ``--max-ratio`` say of how much to unpack; None without them."""
+    options = ctx.meta.get(_OPTIONS, {})
+    if not {"max_size", "max_ratio"} & options.keys():
+        return None
+    from dyncrit.checkpoint.compression import Limits
+
+    chosen = Limits()
+    if "max_size" in options:
+        chosen = Limits(max_total=_bytes(options["max_size"]), max_ratio=chosen.max_ratio)
+    if "max_ratio" in options:
+        chosen = Limits(max_total=chosen.max_total, max_ratio=options["max_ratio"])
+    return chosen
 
 
 def report(problems: Iterable[Problem]) -> int:
@@ -87,19 +103,6 @@ def _remembered(name: str) -> dict[str, Any]:
             ctx.meta.setdefault(_OPTIONS, {})[name] = value
 
     return {"expose_value": False, "callback": remember}
-
-
-def _limits(options: dict[str, Any]) -> Limits | None:
-    if not {"max_size", "max_ratio"} & options.keys():
-        return None
-    from dyncrit.checkpoint.compression import Limits
-
-    chosen = Limits()
-    if "max_size" in options:
-        chosen = Limits(max_total=_bytes(options["max_size"]), max_ratio=chosen.max_ratio)
-    if "max_ratio" in options:
-        chosen = Limits(max_total=chosen.max_total, max_ratio=options["max_ratio"])
-    return chosen
 
 
 def _bytes(text: str) -> int:
