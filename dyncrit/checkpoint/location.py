@@ -51,14 +51,22 @@ def locate(path: Path, limits: Limits | None = None) -> Location:
         raise
 
 
+def has_images(tree: FileTree) -> bool:
+    """Whether images of a dump or a pre-dump stand directly in a folder."""
+    names = tree.names()
+    return any(sign in names for sign in _SURE_SIGNS) or any(
+        name.startswith("pagemap-") and name.endswith(".img") for name in names
+    )
+
+
 def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:
     tree = root
     for _ in range(_MAX_WRAPPINGS):
-        if _has_images(tree):
+        if has_images(tree):
             return Location(kind, tree, None, root, {})
         folders = tree.folders()
         for name in _IMAGE_FOLDERS:
-            if name in folders and _has_images(folder := tree.folder(name)):
+            if name in folders and has_images(folder := tree.folder(name)):
                 return Location(kind, folder, tree, root, {})
         if image := _open_image(tree, limits):
             inner = _find("image", image.tree, limits)
@@ -70,13 +78,6 @@ def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:
     found = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "nothing"
     raise ImageError(
         f"no checkpoint: expected inventory.img or a folder checkpoint/ with images, found {found}", root.name
-    )
-
-
-def _has_images(tree: FileTree) -> bool:
-    names = tree.names()
-    return any(sign in names for sign in _SURE_SIGNS) or any(
-        name.startswith("pagemap-") and name.endswith(".img") for name in names
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.checkpoint import Checkpoint
-from dyncrit.checkpoint.location import Location, locate
+from dyncrit.checkpoint.location import Location, has_images, locate
 from dyncrit.errors import ImageError
 from dyncrit.schema import Schema
 
@@ -70,21 +70,23 @@ def _find_parent(checkpoint: Checkpoint, explicit: list[Path], limits: Limits | 
     A parent that isn't there is a problem of the checkpoint; what needs its pages can't be read.
     """
     location = checkpoint.location
-    link = location.images.link("parent")
-    if link is None:
+    images = location.images
+    link = images.link("parent")
+    if link is None and "parent" not in images.folders():
         return None
+    lack = "has no images"
     try:
-        tree = location.images.linked_folder(link)
-        if not tree.names():
-            raise FileNotFoundError(2, "No images", tree.name)
+        tree = images.folder("parent") if link is None else images.linked_folder(link)
+        if has_images(tree):
+            return Checkpoint(Location(location.kind, tree, None, tree, {}), checkpoint.schema)
     except OSError:
-        if explicit:
-            return Checkpoint(locate(explicit.pop(0), limits), checkpoint.schema)
-        checkpoint.no_parent = f"parent -> {link} is not there (name it with --parent)"
-        problem = f"a link to {link}, which is not there; only pages that this dump lacks need it"
-        checkpoint.problems.warn("parent", problem)
-        return None
-    return Checkpoint(Location(location.kind, tree, None, tree, {}), checkpoint.schema)
+        lack = "is not there"
+    if explicit:
+        return Checkpoint(locate(explicit.pop(0), limits), checkpoint.schema)
+    checkpoint.no_parent = f"parent -> {link} {lack} (name it with --parent)"
+    problem = f"a link to {link}, which {lack}; only pages that this dump lacks need it"
+    checkpoint.problems.warn("parent", problem)
+    return None
 
 
 def _for_views(schema: Schema | None) -> Schema:

@@ -62,7 +62,7 @@ class Process:
         self.ppid: int = message.ppid
         self.pgid: int = message.pgid
         self.sid: int = message.sid
-        self.thread_ids: tuple[int, ...] = tuple(message.threads)
+        self.thread_ids = tuple(dict.fromkeys((self.pid, *filter(None, message.threads))))
         self.parent: Process | None = None
         self.children: list[Process] = []
 
@@ -111,7 +111,7 @@ class Process:
         """Its threads; the first is the main one."""
         if not self.is_alive:
             return []
-        return [self._thread(tid) for tid in self.thread_ids or (self.pid,)]
+        return [self._thread(tid) for tid in self.thread_ids]
 
     @cached_property
     def ids(self) -> DynamicMessage | None:
@@ -336,13 +336,24 @@ class ProcessTree:
         linked = {process.pid for root in roots for process in _below(root)}
         for process in self:
             if process.pid not in linked:
-                problems.error("pstree.img", f"process {process.pid} is its own ancestor; shown as a root")
-                assert process.parent is not None  # noqa: S101 (else it were a root)
-                process.parent.children.remove(process)
-                process.parent = None
-                roots.append(process)
-                linked.update(below.pid for below in _below(process))
+                ancestor, parent = _on_cycle(process)
+                problems.error("pstree.img", f"process {ancestor.pid} is its own ancestor; shown as a root")
+                parent.children.remove(ancestor)
+                ancestor.parent = None
+                roots.append(ancestor)
+                linked.update(below.pid for below in _below(ancestor))
         return roots
+
+
+def _on_cycle(process: Process) -> tuple[Process, Process]:
+    """A process that is its own ancestor, above one that has no root, and its parent."""
+    seen = set()
+    current = process
+    while current.pid not in seen and current.parent is not None:
+        seen.add(current.pid)
+        current = current.parent
+    assert current.parent is not None  # noqa: S101 (there is no root above it)
+    return current, current.parent
 
 
 def _below(process: Process) -> Iterator[Process]:

@@ -38,13 +38,22 @@ class AddressSpace(Layer):
     """
 
     def __init__(
-        self, vmas: Sequence[Vma], pages: Layer, segment: Callable[[Vma], Layer], page_size: int
+        self,
+        vmas: Sequence[Vma],
+        pages: Layer | None,
+        segment: Callable[[Vma], Layer],
+        page_size: int,
+        unknown: str = "",
     ) -> None:
-        """``segment`` gives the layer of the shared memory that a mapping is of, by offset in it."""
+        """``segment`` gives the layer of the shared memory that a mapping is of, by offset in it.
+
+        ``unknown`` says why it can't be told of pages that ``pages`` doesn't cover whether they are zeros.
+        """
         self.vmas = tuple(vmas)
         self.page_size = page_size
         self._pages = pages
         self._segment = segment
+        self._unknown = unknown
         self._starts = [vma.start for vma in self.vmas]
 
     def vma_at(self, address: int) -> Vma | None:
@@ -73,7 +82,8 @@ class AddressSpace(Layer):
 
     def mapped(self, vma: Vma, start: int, end: int) -> Iterator[Piece]:
         """Where a range of one mapping stands."""
-        for piece in self._pages.pieces(start, end):
+        own = self._pages.pieces(start, end) if self._pages else (Piece(start, end, State.HOLE),)
+        for piece in own:
             if piece.state is State.HOLE:
                 yield from self._untouched(vma, piece)
             else:
@@ -123,6 +133,8 @@ class AddressSpace(Layer):
             shift = vma.start - vma.offset
             for piece in self._segment(vma).pieces(hole.start - shift, hole.end - shift):
                 yield piece._replace(start=piece.start + shift, end=piece.end + shift)
+        elif self._unknown:
+            yield hole._replace(state=State.MISSING, reason=self._unknown)
         elif vma.kind in _ZERO:
             yield hole._replace(state=State.ZERO)
         else:

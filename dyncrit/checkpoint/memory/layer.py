@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dyncrit.checkpoint.memory.pages import PagesFile
 
 
+MOST_READ = 1 << 32
+"""How many bytes can be read at a time."""
+
+
 class State(Enum):
     """What is known of a range of memory."""
 
@@ -77,10 +81,12 @@ class Layer(ABC):
         """Where ``start`` to ``end`` (exclusive) stands: pieces that cover it, in order, without gaps."""
 
     def read(self, address: int, length: int) -> bytes:
-        """``length`` bytes at ``address``.
+        """``length`` bytes at ``address``, at most 4 GiB.
 
         Raises PagesError, with the first range that can't be read and why, if any of them can't.
         """
+        if not 0 <= length <= MOST_READ:
+            raise DyncritError(f"{length} bytes at {address:#x}: 0 to {MOST_READ} can be read at a time")
         pieces = list(self.readable(address, address + length))
         return b"".join([bytes(piece.size) if piece.pages is None else piece.view() for piece in pieces])
 

@@ -64,7 +64,8 @@ class Pagemap(Layer):
     """The memory that one pagemap image describes, with what its parent holds looked up there.
 
     ``parent`` gives the layer of the same address space in the parent image, or None if there is none; then
-    ``no_parent`` tells why. Look-ups take O(log n) of its entries.
+    ``no_parent`` tells why. Look-ups take O(log n) of its entries. ``damage`` says why what no entry covers
+    is unknown, where a part of the image can't be read.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class Pagemap(Layer):
         parent: Callable[[], Layer | None] = lambda: None,
         no_parent: str = "there is no parent image",
     ) -> None:
-        """``page_size`` is used where the images don't tell it; raises nothing, problems go to ``images``."""
+        """Without a ``page_size`` in bytes, the pages image tells it. Problems go to ``images``."""
         self.name = name
+        self.damage = ""
         self._images = images
         self._parent = parent
         self._no_parent = no_parent
@@ -85,9 +87,11 @@ class Pagemap(Layer):
         self._pages = self._open_pages()
         self.page_size = page_size or PAGE_SIZES[0]
         self._load()
-        if (inferred := self._infer_page_size()) and inferred != self.page_size:
-            self.page_size = inferred
-            self._load()
+        if page_size is None and not self.damage:
+            inferred = self._infer_page_size() or self.page_size
+            if inferred != self.page_size:
+                self.page_size = inferred
+                self._load()
         self._check_size()
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
@@ -177,12 +181,16 @@ class Pagemap(Layer):
                 if code == _DATA:
                     offset += size
         except ImageError as error:
-            self._images.problems.error(self.name, f"{error}; entries from there on are passed over")
+            self._damaged(f"{error}; entries from there on are passed over")
         except OSError as error:
-            self._images.problems.error(self.name, error.strerror or str(error))
+            self._damaged(error.strerror or str(error))
         self.present, self.in_parent, self.lazy = counts[_DATA], counts[_PARENT], counts[_LAZY]
         if not ordered:
             self._sort()
+
+    def _damaged(self, problem: str) -> None:
+        self.damage = f"{self.name} is damaged, and may have had more entries"
+        self._images.problems.error(self.name, problem)
 
     def _infer_page_size(self) -> int | None:
         """Told by the pages file, which holds nothing but the pages that are present."""

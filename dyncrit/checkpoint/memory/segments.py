@@ -19,19 +19,27 @@ if TYPE_CHECKING:
 
 
 class Segment(Layer):
-    """A shared memory segment, by offset in it: what its pagemap doesn't cover is zeros."""
+    """A shared memory segment, by offset in it: what its pagemap doesn't cover is zeros.
 
-    def __init__(self, pages: Layer) -> None:
+    ``unknown`` says why that can't be told.
+    """
+
+    def __init__(self, pages: Layer, unknown: str = "") -> None:
         self._pages = pages
+        self._unknown = unknown
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """Where a range of the segment stands."""
+        untouched = State.MISSING if self._unknown else State.ZERO
         for piece in self._pages.pieces(start, end):
-            yield piece._replace(state=State.ZERO) if piece.state is State.HOLE else piece
+            if piece.state is State.HOLE:
+                yield piece._replace(state=untouched, reason=self._unknown)
+            else:
+                yield piece
 
 
-class MissingSegment(Layer):
-    """A segment that the checkpoint doesn't hold."""
+class MissingMemory(Layer):
+    """Memory of which the checkpoint holds nothing; ``reason`` tells why."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.memory.address_space import AddressSpace
 from dyncrit.checkpoint.memory.pagemap import PAGE_SIZES, Pagemap
-from dyncrit.checkpoint.memory.segments import MissingSegment, Segment, stored_sysv_segments
+from dyncrit.checkpoint.memory.segments import MissingMemory, Segment, stored_sysv_segments
 from dyncrit.checkpoint.memory.vma import MmBounds, VmaKind, in_order, is_guard, maps_file, read_vma
 from dyncrit.errors import DyncritError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dyncrit.types import DynamicMessage
 
 _AT_PAGESZ = 6  # <linux/auxvec.h>
+_WORD = (1 << 32) - 1
 
 
 class AddressSpaces:
@@ -48,29 +49,47 @@ class AddressSpaces:
             problem = f"mapping {vma.start:#x}-{vma.end:#x} is left out: {reason}"
             self._images.problems.error(f"mm-{pid}.img", problem)
         name = f"pagemap-{pid}.img"
-        page_size = told_page_size(mm)
+        page_size = told_page_size(mm) or self.page_size
         pages = self.pagemap(name, page_size)
         if pages is None:
             self._images.problems.error(name, f"missing; the memory of process {pid} is not known")
-            return AddressSpace(vmas, MissingSegment(f"{name} is missing"), self.segment, page_size)
-        return AddressSpace(vmas, pages, self.segment, pages.page_size)
+            size = page_size or PAGE_SIZES[0]
+            return AddressSpace(vmas, None, self.segment, size, unknown=f"{name} is missing")
+        return AddressSpace(vmas, pages, self.segment, pages.page_size, pages.damage)
+
+    @cached_property
+    def page_size(self) -> int | None:
+        """The page size in bytes that the first process was told that was told any; None if none was."""
+        sizes = (
+            told_page_size(self._images.first(f"mm-{number}.img")) for number in self._images.numbers("mm")
+        )
+        return next((size for size in sizes if size), None)
 
     def pagemap(self, name: str, page_size: int | None = None) -> Pagemap | None:
         """The memory that one pagemap image describes, parents included; None without the image.
 
-        ``page_size`` is used where the images don't tell it.
+        A ``page_size`` is wanted only where the images of this checkpoint don't tell it (pre-dumps).
         """
         if name not in self._pagemaps:
             if name not in self._images:
                 return None
+            told = page_size or self.page_size
             self._pagemaps[name] = Pagemap(
                 self._images,
                 name,
-                page_size=page_size,
-                parent=lambda: self._parent.pagemap(name, page_size) if self._parent else None,
+                page_size=told,
+                parent=lambda: self._in_parent(name, told),
                 no_parent=self._no_parent,
             )
         return self._pagemaps[name]
+
+    def _in_parent(self, name: str, page_size: int | None) -> Layer | None:
+        if self._parent is None:
+            return None
+        place = self._parent._images.path(name)  # noqa: SLF001 (one of the same kind)
+        return self._parent.pagemap(name, page_size) or MissingMemory(
+            f"in the parent image, but {place} is missing"
+        )
 
     def segment(self, vma: Vma) -> Layer:
         """The shared memory that a mapping is of, by offset in it."""
@@ -79,19 +98,17 @@ class AddressSpaces:
             file = self._files.messages.get(("MEMFD", vma.shmid))
             inode = self._files.memfd_inodes.get(file.inode_id) if file is not None else None
             if inode is None:
-                return MissingSegment(f"memfd.img has no inode for file {vma.shmid}")
+                return MissingMemory(f"memfd.img has no inode for file {vma.shmid}")
             number = inode.shmid
         return self.shared_memory(number, sysv=vma.kind is VmaKind.SYSV)
 
     def shared_memory(self, number: int, *, sysv: bool = False) -> Layer:
         """The segment with a number, as pagemap-shmem images are called; SysV's may be stored otherwise."""
-        name = f"pagemap-shmem-{number}.img"
-        pages = self.pagemap(name)
-        if pages is not None:
-            return Segment(pages)
         if sysv and number in self._stored_segments:
             return self._stored_segments[number]
-        return MissingSegment(f"{name} is missing")
+        name = f"pagemap-shmem-{number}.img"
+        pages = self.pagemap(name)
+        return MissingMemory(f"{name} is missing") if pages is None else Segment(pages, pages.damage)
 
     @cached_property
     def _stored_segments(self) -> dict[int, StoredSegment]:
@@ -110,10 +127,11 @@ class AddressSpaces:
             yield read_vma(message, bounds, file.path or file.name if file else "")
 
 
-def told_page_size(mm: DynamicMessage | None) -> int:
-    """The page size in bytes that a process was told in its auxiliary vector; 4096 if it isn't there."""
-    auxv = list(mm.mm_saved_auxv) if mm is not None else []
-    for key, value in zip(auxv[::2], auxv[1::2], strict=False):
-        if key == _AT_PAGESZ and value in PAGE_SIZES:
-            return int(value)
-    return PAGE_SIZES[0]
+def told_page_size(mm: DynamicMessage | None) -> int | None:
+    """The page size in bytes that a process was told in its auxiliary vector; None if it isn't there.
+
+    Of 32-bit tasks on 64-bit kernels each pair of words stands in one number.
+    """
+    vector = list(mm.mm_saved_auxv) if mm is not None else []
+    pairs = [*zip(vector[::2], vector[1::2], strict=False), *((word & _WORD, word >> 32) for word in vector)]
+    return next((int(value) for key, value in pairs if key == _AT_PAGESZ and value in PAGE_SIZES), None)
