@@ -21,13 +21,14 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     A file that is there keeps its mode and, where permitted, its owner; a symbolic link is followed, so
     that it stays a link. What is no regular file (``/dev/stdout``, a pipe) is written to directly.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    given = Path(path)
+    if given.is_dir():
         raise IsADirectoryError(21, "Is a directory", str(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
+    if given.exists() and not given.is_file():  # told before a link like /dev/stdout is resolved
+        with given.open("wb") as file:
             yield file
         return
+    target = Path(os.path.realpath(path))
     neighbour = target.with_name(f".dyncrit-{os.urandom(8).hex()}.new")
     try:
         with _open_private(neighbour, path) as file:

@@ -83,6 +83,11 @@ class Checkpoint:
         """Whether it can be restored: pre-dumps hold memory only."""
         return "pstree.img" in self.images
 
+    @property
+    def is_pre_dump(self) -> bool:
+        """Whether it holds memory only, for another dump to build on."""
+        return not self.is_full and not self.images.numbers("core")
+
     @cached_property
     def has_pages(self) -> bool:
         """Whether there are any memory pages in it."""
@@ -96,6 +101,8 @@ class Checkpoint:
     @cached_property
     def processes(self) -> ProcessTree:
         """The process tree. Images of tasks that it doesn't have are left alone, and said."""
+        if not self.is_full and not self.is_pre_dump:
+            self.problems.error("pstree.img", "missing; without it, nothing tells which processes there are")
         tree = ProcessTree(self)
         self._find_strangers(tree)
         return tree

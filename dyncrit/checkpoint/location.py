@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.codec.framing import is_head
 from dyncrit.errors import ImageError
+from dyncrit.schema import ImageTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,7 @@ def locate(path: Path, limits: Limits | None = None) -> Location:
         return _find("directory", DirectoryTree(path), limits)
     from dyncrit.checkpoint.archive import open_archive
 
+    _refuse_image(path)
     tree = open_archive(path, limits)
     try:
         return _find("archive", tree, limits)
@@ -57,6 +60,14 @@ def has_images(tree: FileTree) -> bool:
     return any(sign in names for sign in _SURE_SIGNS) or any(
         name.startswith("pagemap-") and name.endswith(".img") for name in names
     )
+
+
+def _refuse_image(path: Path) -> None:
+    """Raise ImageError if a path is a single image's, where the folder of all is wanted."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if is_head(file.read(8), ImageTable()):
+                raise ImageError("one image; a checkpoint is the folder that it is in", str(path))
 
 
 def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:

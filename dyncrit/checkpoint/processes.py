@@ -95,6 +95,11 @@ class Process:
         return self.core.tc.exit_code if self.core is not None else 0
 
     @property
+    def problems(self) -> Problems:
+        """Those of the checkpoint that it belongs to."""
+        return self._images.problems
+
+    @property
     def byte_order(self) -> ByteOrder:
         """The byte order of the host that was dumped."""
         return self._images.byte_order
@@ -220,7 +225,7 @@ class Process:
     def memory(self) -> AddressSpace:
         """Its memory; raises DyncritError where it has none (zombies), or its mm image is missing."""
         if not self.is_alive:
-            raise DyncritError(f"has no memory: it is {self.state}", f"process {self.pid}")
+            raise DyncritError(f"has no memory: it is a {self.state} process", f"process {self.pid}")
         return self._checkpoint.spaces.of(self.pid, self.mm)
 
     @cached_property

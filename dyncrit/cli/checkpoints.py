@@ -15,7 +15,7 @@ from dyncrit.cli.streams import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from dyncrit.checkpoint import Checkpoint
+    from dyncrit.checkpoint import Checkpoint, Process
     from dyncrit.checkpoint.compression import Limits
     from dyncrit.checkpoint.problems import Problem
 
@@ -35,7 +35,7 @@ def checkpoint_options(function: Function) -> Function:
             "--parent",
             "parents",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=click.Path(path_type=Path, exists=True),
             metavar="FILE|DIR",
             help="The checkpoint that this one is an increment on, where its link doesn't lead there.",
             **_remembered("parents"),
@@ -88,6 +88,16 @@ def chosen_limits(ctx: click.Context) -> Limits | None:
     return chosen
 
 
+def note_lost(process: Process, ranges: Iterable[tuple[int, int]] | None = None) -> None:
+    """Take note, as a problem of the checkpoint, of memory in ``ranges`` that should be there and isn't."""
+    lost = process.memory.lost(ranges)
+    if lost:
+        pages = sum(piece.size for piece in lost) // process.memory.page_size
+        first = lost[0]
+        text = f"{pages} pages can't be read, the first at {first.start:#x}: {first.reason}"
+        process.problems.error(f"process {process.pid}", text)
+
+
 def report(problems: Iterable[Problem]) -> int:
     """Say on stderr what is amiss; gives the exit code: 1 if a view is not whole for it."""
     code = 0
@@ -99,7 +109,7 @@ def report(problems: Iterable[Problem]) -> int:
 
 def _remembered(name: str) -> dict[str, Any]:
     def remember(ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value:
+        if value is not None and value != ():
             ctx.meta.setdefault(_OPTIONS, {})[name] = value
 
     return {"expose_value": False, "callback": remember}

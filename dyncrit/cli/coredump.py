@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, opened, report
-from dyncrit.cli.streams import print_json, say
+from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
+from dyncrit.cli.streams import is_stdout, one_line, open_output, print_json, print_line, say
 
 
 @click.command(
@@ -28,28 +28,29 @@ from dyncrit.cli.streams import print_json, say
 @checkpoint_options
 @click.pass_context
 def command(ctx: click.Context, checkpoint: Path, pid: int, output: Path, as_json: bool) -> int:
-    """Write a process as an ELF core file: its memory, and all threads' registers.
+    """Write a process as a core file for gdb.
 
-    Pages of files that weren't changed are not in a dump: debuggers read them from the files.
+    An ELF file with its memory and all threads' registers. Pages of files that weren't changed are not in a
+    dump: debuggers read them from the files.
     """
     from dataclasses import asdict
 
-    from dyncrit.atomic import open_atomic
     from dyncrit.cli.tables import human_size
     from dyncrit.explore.coredump import write_core
 
     with opened(ctx, checkpoint) as found:
         process = found.processes[pid]
-        with open_atomic(output) as file:
+        with open_output(output, binary=True) as file:
             summary = write_core(process, file)
         if as_json:
             print_json(asdict(summary))
         else:
             threads = f"{len(summary.threads)} thread{'s' if len(summary.threads) > 1 else ''}"
-            click.echo(
-                f"{output}: {summary.machine}, {summary.bits} bits, {threads}, {summary.segments} segments, "
-                f"{human_size(summary.data)} of memory; {human_size(summary.missing)} are not in the dump"
-            )
+            parts = f"{summary.machine}, {summary.bits} bits, {threads}, {summary.segments} segments"
+            memory = f"{human_size(summary.data)} of memory; {human_size(summary.missing)} are in files"
+            tell = say if is_stdout(output) else print_line
+            tell(f"{one_line(str(output))}: {parts}, {memory}")
         for problem in summary.problems:
             say(problem)
+        note_lost(process)
         return report(found.problems)

@@ -32,10 +32,11 @@ _HEXADECIMAL = frozenset({"start", "end", "flags", "offset", "address", "sigmask
 @checkpoint_options
 @click.pass_context
 def command(ctx: click.Context, before: Path, after: Path, no_pages: bool, as_json: bool) -> int:
-    """Show what changed between two checkpoints of one tree of processes.
+    """Show what changed between two checkpoints.
 
-    Processes, descriptors, sockets, mounts, mappings, and pages of memory: + appeared, - is gone, ~ changed.
-    Processes are matched by pid. --parent is for the second checkpoint.
+    They are of one tree of processes. Processes, descriptors, sockets, mounts, mappings, and pages of
+    memory: + appeared, - is gone, ~ changed. Processes are matched by pid. --parent is for the second
+    checkpoint.
 
     The exit code is 0 whether there are differences or not, and 1 where something is too damaged to compare.
     """

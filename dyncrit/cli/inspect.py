@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, opened, report
-from dyncrit.cli.streams import one_line
+from dyncrit.cli.streams import one_line, print_line
 from dyncrit.cli.tables import human_size, print_table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dyncrit.checkpoint import Checkpoint, Process
-    from dyncrit.checkpoint.listing import Contents, Listing
+    from dyncrit.checkpoint.listing import Contents, ListedFile, Listing
     from dyncrit.checkpoint.sockets import Socket
     from dyncrit.explore.inspection import Inspection
 
@@ -35,7 +36,10 @@ _ID_LENGTH = 12  # as container engines shorten ids
 @checkpoint_options
 @click.pass_context
 def command(ctx: click.Context, checkpoint: Path, files: bool, as_json: bool) -> int:
-    """Tell what a checkpoint is: container, CRIU release, sizes, processes, sockets, statistics."""
+    """Tell what a checkpoint is, on one screen.
+
+    Its container, the CRIU releases that can have written it, sizes, processes, sockets, statistics.
+    """
     from dyncrit.cli.documents import print_document
     from dyncrit.explore.inspection import inspect
 
@@ -55,7 +59,7 @@ def _print(inspection: Inspection, *, files: bool) -> None:
     if len(checkpoint.processes):
         _head("processes")
         for line in _tree(checkpoint.processes.roots):
-            click.echo(_cut(one_line(line)))
+            print_line(_cut(one_line(line)))
     if checkpoint.sockets:
         _head("sockets")
         print_table(
@@ -70,7 +74,7 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     from dyncrit.explore.inspection import architecture
 
     checkpoint, sizes = inspection.checkpoint, inspection.sizes
-    kind = checkpoint.location.kind + ("" if checkpoint.is_full else ", pre-dump: memory only")
+    kind = checkpoint.location.kind + (", pre-dump: memory only" if checkpoint.is_pre_dump else "")
     yield "checkpoint", f"{checkpoint.name} ({kind})"
     yield from _container_facts(checkpoint)
     yield "CRIU", str(checkpoint.releases)
@@ -162,27 +166,45 @@ def _print_contents(contents: Contents, *, files: bool) -> None:
         return
     _head("files beside the images")
     for label, listing in counted.items():
-        _line(label, _count(len(listing.files)) + (" and more" if listing.is_cut else ""))
+        _line(label, _count_kinds(listing) + (" and more" if listing.is_cut else ""))
         if files:
-            rows = ((item.kind, item.owner, item.size, item.modified, item.name) for item in listing.files)
+            rows = (
+                (
+                    item.kind,
+                    item.owner,
+                    item.size,
+                    item.modified,
+                    " -> ".join(filter(None, (item.name, item.target))),
+                )
+                for item in listing.files
+            )
             print_table(("kind", "owner", "size", "modified", "name"), rows, numbers=("size",))
     if contents.deleted:
-        _line("deleted", _count(len(contents.deleted)))
+        _line("deleted", _count(len(contents.deleted), "file"))
         for path in contents.deleted if files else ():
-            click.echo(one_line(path))
+            print_line(one_line(path))
 
 
-def _count(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
+def _link_name(file: ListedFile) -> str:
+    return f"{file.name} -> {file.target}" if file.target else file.name
+
+
+def _count_kinds(listing: Listing) -> str:
+    kinds = Counter(file.kind for file in listing.files)
+    return ", ".join(_count(number, kind) for kind, number in kinds.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _head(text: str) -> None:
-    click.echo()
-    click.secho(text, bold=True)
+    print_line()
+    print_line(click.style(text, bold=True))
 
 
 def _line(label: str, text: str) -> None:
-    click.echo(_cut(f"{label:{_LABEL}} {one_line(text)}"))
+    print_line(_cut(f"{label:{_LABEL}} {one_line(text)}"))
 
 
 def _cut(line: str) -> str:

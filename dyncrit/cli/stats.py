@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import checkpoint_options, opened, report
-from dyncrit.cli.streams import print_json
+from dyncrit.cli.streams import one_line, print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @checkpoint_options
 @click.pass_context
 def command(ctx: click.Context, checkpoints: tuple[Path, ...], as_json: bool) -> int:
-    """Show the statistics of dumps and restores.
+    """Show what dumps and restores took.
 
     Of a chain of pre-dumps (its last CHECKPOINT, or all of them, the oldest first), each round's pages, and
     what the rules of LXD and p.haul say about another one.
@@ -47,14 +47,14 @@ def command(ctx: click.Context, checkpoints: tuple[Path, ...], as_json: bool) ->
         if as_json:
             print_json(_document(chain, rounds_of(dumps), advice))
         else:
-            for checkpoint in chain:
-                _print(checkpoint)
             if len(dumps) > 1:
                 _print_rounds(rounds_of(dumps))
             for item in advice:
-                click.echo(
+                print_line(
                     f"{item.rule}: {'another round pays' if item.another_round else 'stop'}: {item.reason}"
                 )
+            for checkpoint in chain:
+                _print(checkpoint)
         return max(report(checkpoint.problems) for checkpoint in chain)
 
 
@@ -91,12 +91,12 @@ def _document(chain: Sequence[Checkpoint], rounds: Sequence[Round], advice: Sequ
 def _print(checkpoint: Checkpoint) -> None:
     from dyncrit.cli.tables import print_table
 
-    click.echo(checkpoint.name)
+    print_line(one_line(checkpoint.name))
     rows = list(statistics_rows(checkpoint.statistics))
     if rows:
         print_table(("figure", "value", "unit"), rows, numbers=("value",), headless=True)
     else:
-        click.echo("no statistics")
+        print_line("no statistics")
 
 
 def statistics_rows(statistics: Statistics) -> Iterator[tuple[str, str, str]]:

@@ -28,6 +28,13 @@ def say(message: str) -> None:
     click.echo(f"dyncrit: {one_line(message)}", err=True)
 
 
+def print_line(text: str = "") -> None:
+    """A line on stdout; colours in it are left out where that is no terminal."""
+    if sys.stdout is None:
+        raise DyncritError("is closed", "stdout")
+    click.echo(text)
+
+
 def one_line(text: str) -> str:
     """Text of a stranger's, safe to print: control characters are shown as escapes, and do nothing."""
     if text.isprintable():
@@ -35,6 +42,11 @@ def one_line(text: str) -> str:
     return "".join(
         char if char.isprintable() or "\ud800" <= char < "\ue000" else ascii(char)[1:-1] for char in text
     )
+
+
+def encoded(text: str) -> bytes:
+    """Text as it goes to stdout: UTF-8, and escapes for the bytes of names that aren't."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def print_json(value: object) -> None:
@@ -79,17 +91,22 @@ def open_input(path: Path | None, what: str, *, folder_advice: str = "") -> Iter
         yield file, str(path)
 
 
+def is_stdout(path: Path | None) -> bool:
+    """Whether a path given for the output, or none, means stdout."""
+    return path is None or str(path) in _STDOUT
+
+
 @contextmanager
 def open_output(path: Path | None, *, binary: bool) -> Iterator[BinaryIO]:
     """The file to write, whole or not at all; stdout where none is named."""
-    if path is not None and str(path) not in _STDOUT:
+    if path is not None and not is_stdout(path):
         with open_atomic(path) as file:
             yield file
         return
     if sys.stdout is None:
         raise DyncritError("is closed; name a file to write with -o", "stdout")
     if binary and sys.stdout.isatty():
-        raise click.UsageError("an image is binary and stdout is a terminal: name a file with -o")
+        raise click.UsageError("the result is binary and stdout is a terminal: name a file with -o")
     sys.stdout.flush()
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dyncrit.cli.streams import one_line
+from dyncrit.cli.streams import encoded, one_line, open_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_WIDE = 1 << 16
+    from rich.console import JustifyMethod
+
+_MOST_STYLED = 1000
+_LEAST_LAST = 12
 
 
 def print_table(
@@ -22,28 +25,66 @@ def print_table(
 ) -> None:
     """Print rows under their heads; the columns named in ``numbers`` are set to the right.
 
-    ``headless`` leaves the heads out.
+    On a terminal that is too narrow, the last column is folded. ``headless`` leaves the heads out.
     """
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
+    right = set(numbers)
+    if sys.stdout is not None and sys.stdout.isatty() and len(cells) <= _MOST_STYLED:
+        _print_styled(heads, cells, right, headless)
+    else:
+        _print_plain(heads, cells, right, headless)
+
+
+def _print_plain(heads: Sequence[str], rows: list[list[str]], right: set[str], headless: bool) -> None:
+    shown = rows if headless else [list(heads), *rows]
+    widths = [max(map(cell_width, column), default=0) for column in zip(*shown, strict=True)]
+    with open_output(None, binary=False) as output:
+        for row in shown:
+            padded = (
+                _pad(cell, width, to_the_right=head in right)
+                for cell, width, head in zip(row, widths, heads, strict=True)
+            )
+            output.write(encoded(f"{'  '.join(padded).rstrip()}\n"))
+
+
+def _pad(cell: str, width: int, *, to_the_right: bool) -> str:
+    padding = " " * (width - cell_width(cell))
+    return padding + cell if to_the_right else cell + padding
+
+
+def _print_styled(heads: Sequence[str], rows: list[list[str]], right: set[str], headless: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout is not None and sys.stdout.isatty()
     table = Table(
         box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=not headless
     )
-    right = set(numbers)
-    for head in heads:
+    console = Console(highlight=False)
+    widths = [max(map(cell_width, column)) for column in zip(*([list(heads), *rows]), strict=True)]
+    fits = sum(width + 2 for width in widths[:-1]) + min(widths[-1], _LEAST_LAST) <= console.width
+    for index, (head, width) in enumerate(zip(heads, widths, strict=True)):
+        side: JustifyMethod = "right" if head in right else "left"
+        is_whole = fits and index < len(heads) - 1
         table.add_column(
-            head, justify="right" if head in right else "left", no_wrap=not terminal, overflow="fold"
+            head, justify=side, no_wrap=is_whole, min_width=width if is_whole else None, overflow="fold"
         )
     for row in rows:
-        table.add_row(*(Text("" if cell is None else one_line(str(cell))) for cell in row))
-    console = Console(width=None if terminal else _WIDE, highlight=False, soft_wrap=False)
-    with console.capture() as captured:
-        console.print(table)
-    text = captured.get()
-    sys.stdout.write("\n".join(line.rstrip() for line in text.split("\n")) if not terminal else text)
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def cell_width(text: str) -> int:
+    """How many columns text takes on a terminal.
+
+    >>> cell_width("abc"), cell_width("\u6587\u5b57")
+    (3, 4)
+    """
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def human_size(size: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import checkpoint_options, opened, report
-from dyncrit.cli.streams import one_line, open_output
+from dyncrit.cli.streams import encoded, one_line, open_output, print_line
 from dyncrit.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _BATCH = 4096
 @checkpoint_options
 @click.pass_context
 def command(ctx: click.Context, path: Path, view: str, pid: int | None, as_json: bool) -> int:
-    """Show what is in a checkpoint: a directory of images, or an archive.
+    """Show views of a checkpoint: CRIT's, and more.
 
     VIEW is one that CRIT has, with its text: ps (the process tree), fds (open files), mems (mappings), rss
     (memory in the dump); or sk (sockets of each process), threads, mounts, namespaces, signals, caps,
@@ -96,11 +96,17 @@ def _print_lines(lines: Iterable[str]) -> None:
     source = iter(lines)
     with open_output(None, binary=False) as output:
         while batch := list(islice(source, _BATCH)):
-            text = "".join(
-                f"\t{one_line(line[1:])}\n" if line.startswith("\t") else f"{one_line(line)}\n"
-                for line in batch
-            )
-            output.write(text.encode("utf-8", "backslashreplace"))
+            output.write(encoded(_printable(batch)))
+
+
+def _printable(batch: Sequence[str]) -> str:
+    text = "\n".join(batch) + "\n"
+    inner = f"\n{text}".replace("\n\t", "\n")
+    if inner.count("\n") == len(batch) + 1 and inner.replace("\n", "").isprintable():
+        return text  # nearly always: nothing is to be done line by line
+    return "".join(
+        f"\t{one_line(line[1:])}\n" if line.startswith("\t") else f"{one_line(line)}\n" for line in batch
+    )
 
 
 def _print_sockets(checkpoint: Checkpoint, processes: Sequence[Process]) -> None:
@@ -108,7 +114,7 @@ def _print_sockets(checkpoint: Checkpoint, processes: Sequence[Process]) -> None
     from dyncrit.explore.tables import SOCKETS_HELD
 
     for process in processes:
-        click.echo(process.pid)
+        print_line(str(process.pid))
         rows = list(sockets_held(checkpoint, process))
         if rows:
             _print_rows(rows, SOCKETS_HELD)

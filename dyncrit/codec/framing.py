@@ -106,17 +106,19 @@ def records(source: Source, frame: Frame) -> Iterator[tuple[int, bytes]]:
     length_size = frame.image_type.length_size
     unpack = _length_struct(length_size, frame.byte_order).unpack_from
     buffer, base, position = b"", frame.size, 0
-    index = 0
+    index = length = 0
     while True:
-        left = len(buffer) - position
-        if left >= length_size:
+        held = len(buffer)
+        last = held - length_size
+        while position <= last:
             (length,) = unpack(buffer, position)
-            if left - length_size >= length:
-                start = position + length_size
-                position = start + length
-                yield base + start - length_size, buffer[start:position]
-                index += 1
-                continue
+            start = position + length_size
+            end = start + length
+            if end > held:
+                break
+            yield base + position, buffer[start:end]
+            index += 1
+            position = end
         else:
             length = 0
         offset = base + position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -139,13 +140,12 @@ def _memory(checkpoint: Checkpoint) -> int | None:
     """The bytes of memory that processes have in the dump; None where no pages are there."""
     if not any(member.has_pages for member in checkpoint.chain):
         return None
+    if checkpoint.is_pre_dump:
+        names = [f"pagemap-{pid}.img" for pid in checkpoint.images.numbers("pagemap")]
+        pagemaps = filter(None, map(checkpoint.spaces.pagemap, names))
+        return sum(pagemap.present * pagemap.page_size for pagemap in pagemaps)
     total = 0
     for process in checkpoint.processes:
-        if process.is_alive:
-            try:
-                space = process.memory
-            except DyncritError as error:
-                checkpoint.problems.error(f"process {process.pid}", error.problem)
-                continue
-            total += sum(space.resident(vma) for vma in space.vmas)
+        with suppress(DyncritError):  # without an mm image, which is a problem already
+            total += sum(map(process.memory.resident, process.memory.vmas))
     return total

@@ -18,7 +18,8 @@ _STEP = 1 << 20
 class DumpedRange(NamedTuple):
     """A range of memory (``end`` exclusive) and where it stands in the file.
 
-    ``held`` bytes of it were in the dump; ``missing`` ones weren't, and are zeros in the file.
+    ``held`` bytes of it were in the dump. Others are zeros, in memory or only in the file: of the latter,
+    ``missing`` ones are none of the dump's (pages of files), and ``lost`` ones should have been in it.
     """
 
     start: int
@@ -26,6 +27,7 @@ class DumpedRange(NamedTuple):
     offset: int
     held: int
     missing: int
+    lost: int
 
     def to_dict(self) -> JsonObject:
         """The range with addresses in hex, as in /proc/PID/maps."""
@@ -35,6 +37,7 @@ class DumpedRange(NamedTuple):
             "offset": self.offset,
             "held": self.held,
             "missing": self.missing,
+            "lost": self.lost,
         }
 
 
@@ -52,15 +55,17 @@ def dump_ranges(
     written = []
     offset = 0
     for start, end in ranges:
-        held = missing = 0
+        held = missing = lost = 0
         for piece in layer.pieces(start, end):
             if piece.state is State.DATA:
                 file.seek(offset + piece.start - start)
                 _copy(piece, file, progress)
                 held += piece.size
-            else:
-                missing += piece.size if piece.state is not State.ZERO else 0
-        written.append(DumpedRange(start, end, offset, held, missing))
+            elif piece.lost:
+                lost += piece.size
+            elif piece.state is not State.ZERO:
+                missing += piece.size
+        written.append(DumpedRange(start, end, offset, held, missing, lost))
         offset += end - start
     file.truncate(offset)
     return written

@@ -170,7 +170,7 @@ def test_a_zombie_has_an_exit_code_and_nothing_else_and_that_is_no_problem(corpu
             {},
             "disabled",
         )
-        with pytest.raises(DyncritError, match="process 9839: has no memory: it is zombie"):
+        with pytest.raises(DyncritError, match="process 9839: has no memory: it is a zombie process"):
             _ = zombie.memory
         assert not list(checkpoint.problems)
 

@@ -21,7 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIMEOUT = 60
-COMMANDS = ["decode", "encode", "info", "show", "schema", "schema show", "completion"]
+COMMANDS = [
+    "decode",
+    "encode",
+    "info",
+    "show",
+    "inspect",
+    "x",
+    "memory",
+    "memory maps",
+    "memory read",
+    "memory search",
+    "memory strings",
+    "memory dump",
+    "extract",
+    "coredump",
+    "diff",
+    "stats",
+    "schema",
+    "schema show",
+    "completion",
+]
 DYNCRIT = [sys.executable, "-m", "dyncrit"]
 
 
@@ -396,7 +416,7 @@ def test_no_image_is_written_to_a_terminal(tmp_path: Path) -> None:
         os.close(ours)
         os.close(theirs)
     assert done.returncode == 2
-    assert done.stderr.startswith(b"dyncrit: an image is binary and stdout is a terminal")
+    assert done.stderr.startswith(b"dyncrit: the result is binary and stdout is a terminal")
 
 
 def test_with_a_file_named_a_terminal_is_not_waited_for(image: Path) -> None:

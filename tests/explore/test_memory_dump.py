@@ -54,9 +54,9 @@ def test_ranges_stand_one_after_the_other(tmp_path: Path) -> None:
     path = tmp_path / "memory"
     found = written(path, [(0, 2 * PAGE), (2 * PAGE, 4 * PAGE), (4 * PAGE, 6 * PAGE)])
     assert found == [
-        DumpedRange(0, 2 * PAGE, 0, PAGE, 0),
-        DumpedRange(2 * PAGE, 4 * PAGE, 2 * PAGE, PAGE, PAGE),
-        DumpedRange(4 * PAGE, 6 * PAGE, 4 * PAGE, PAGE, PAGE),
+        DumpedRange(0, 2 * PAGE, 0, PAGE, 0, 0),
+        DumpedRange(2 * PAGE, 4 * PAGE, 2 * PAGE, PAGE, PAGE, 0),
+        DumpedRange(4 * PAGE, 6 * PAGE, 4 * PAGE, PAGE, PAGE, 0),
     ]
     one, four, six = (bytes([number]) * PAGE for number in (1, 4, 6))
     assert path.read_bytes() == one + bytes(2 * PAGE) + four + bytes(PAGE) + six
@@ -103,12 +103,13 @@ def test_long_pieces_are_written_in_steps(tmp_path: Path) -> None:
 
 
 def test_a_range_as_a_document_has_addresses_in_hex() -> None:
-    assert DumpedRange(0x7F00_0000_1000, 0x7F00_0000_3000, 5, 4096, 1).to_dict() == {
+    assert DumpedRange(0x7F00_0000_1000, 0x7F00_0000_3000, 5, 4096, 1, 2).to_dict() == {
         "start": "7f0000001000",
         "end": "7f0000003000",
         "offset": 5,
         "held": 4096,
         "missing": 1,
+        "lost": 2,
     }
 
 

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class Region(NamedTuple):
-    """A range (``end`` exclusive) of one mapping, all of one state; ``reason`` says why it is missing."""
+    """A range (``end`` exclusive) of one mapping, all of one state.
+
+    ``reason`` says why it is missing, and ``lost`` whether the dump should have it.
+    """
 
     start: int
     end: int
     vma: Vma
     state: State
     reason: str = ""
+    lost: bool = False
 
     @property
     def size(self) -> int:
@@ -99,13 +103,18 @@ class AddressSpace(Layer):
                     continue
                 if region:
                     yield region
-                region = Region(piece.start, piece.end, vma, piece.state, piece.reason)
+                region = Region(piece.start, piece.end, vma, piece.state, piece.reason, piece.lost)
             if region:
                 yield region
 
     def resident(self, vma: Vma) -> int:
         """How many bytes of a mapping the dump holds, parents and shared segments included."""
         return sum(piece.size for piece in self.mapped(vma, vma.start, vma.end) if piece.state is State.DATA)
+
+    def lost(self, ranges: Iterable[tuple[int, int]] | None = None) -> list[Piece]:
+        """What should be in the dump and can't be read, in all of it or in ``ranges``."""
+        where = [(vma.start, vma.end) for vma in self.vmas] if ranges is None else ranges
+        return [piece for start, end in where for piece in self.pieces(start, end) if piece.lost]
 
     def search(
         self,
@@ -134,7 +143,7 @@ class AddressSpace(Layer):
             for piece in self._segment(vma).pieces(hole.start - shift, hole.end - shift):
                 yield piece._replace(start=piece.start + shift, end=piece.end + shift)
         elif self._unknown:
-            yield hole._replace(state=State.MISSING, reason=self._unknown)
+            yield hole._replace(state=State.MISSING, reason=self._unknown, lost=True)
         elif vma.kind in _ZERO:
             yield hole._replace(state=State.ZERO)
         else:

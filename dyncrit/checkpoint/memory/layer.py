@@ -35,7 +35,8 @@ class Piece(NamedTuple):
     """A range of memory, ``end`` exclusive, that stands in one place.
 
     For data, ``pages`` and ``offset`` tell the file and the byte in it; for what is missing, ``reason``
-    tells why.
+    tells why, and ``lost`` whether the dump should have it: a parent isn't there, a file was cut. What is
+    left to files, or lazy, is not lost.
     """
 
     start: int
@@ -44,6 +45,7 @@ class Piece(NamedTuple):
     pages: PagesFile | None = None
     offset: int = 0
     reason: str = ""
+    lost: bool = False
 
     @property
     def size(self) -> int:

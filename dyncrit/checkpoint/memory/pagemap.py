@@ -119,29 +119,31 @@ class Pagemap(Layer):
         elif code == _PARENT:
             yield from self._in_parent(first, last)
         else:
-            yield Piece(first, last, State.MISSING, reason=_REASONS[code])
+            yield Piece(first, last, State.MISSING, reason=_REASONS[code], lost=code != _LAZY)
 
     def _data(self, first: int, last: int, offset: int) -> Iterator[Piece]:
         if self._pages is None:
-            yield Piece(first, last, State.MISSING, reason=f"the pages image of {self.name} is missing")
+            yield Piece(
+                first, last, State.MISSING, reason=f"the pages image of {self.name} is missing", lost=True
+            )
             return
         held = min(max(self._pages.size - offset, 0), last - first)
         if held:
             yield Piece(first, first + held, State.DATA, self._pages, offset)
         if first + held < last:
             reason = f"past the end of {self._pages.name}, which has {self._pages.size} bytes"
-            yield Piece(first + held, last, State.MISSING, reason=reason)
+            yield Piece(first + held, last, State.MISSING, reason=reason, lost=True)
 
     def _in_parent(self, first: int, last: int) -> Iterator[Piece]:
         parent = self._parent()
         if parent is None:
-            yield Piece(first, last, State.MISSING, reason=f"in the parent image, but {self._no_parent}")
+            reason = f"in the parent image, but {self._no_parent}"
+            yield Piece(first, last, State.MISSING, reason=reason, lost=True)
             return
         for piece in parent.pieces(first, last):
             if piece.state is State.HOLE:
-                yield piece._replace(
-                    state=State.MISSING, reason="in the parent image, but that doesn't have it"
-                )
+                reason = "in the parent image, but that doesn't have it"
+                yield piece._replace(state=State.MISSING, reason=reason, lost=True)
             else:
                 yield piece
 
@@ -205,11 +207,10 @@ class Pagemap(Layer):
                 self.name, f"its pages image is missing; it should hold {self.present} pages"
             )
         if self._pages is not None and self._pages.size != wanted:
-            self._images.problems.error(
-                self.name,
-                f"{self._pages.name} has {self._pages.size} bytes; "
-                f"{self.present} pages of {self.page_size} take {wanted}",
-            )
+            problems = self._images.problems
+            say = problems.error if self._pages.size < wanted else problems.warn
+            pages = f"{self.present} pages of {self.page_size} take {wanted}"
+            say(self.name, f"{self._pages.name} has {self._pages.size} bytes; {pages}")
 
     def _sort(self) -> None:
         """Put the entries in order; where several cover a range, none is believed."""

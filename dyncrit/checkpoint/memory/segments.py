@@ -33,7 +33,7 @@ class Segment(Layer):
         untouched = State.MISSING if self._unknown else State.ZERO
         for piece in self._pages.pieces(start, end):
             if piece.state is State.HOLE:
-                yield piece._replace(state=untouched, reason=self._unknown)
+                yield piece._replace(state=untouched, reason=self._unknown, lost=bool(self._unknown))
             else:
                 yield piece
 
@@ -46,7 +46,7 @@ class MissingMemory(Layer):
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """One piece, missing."""
-        yield Piece(start, end, State.MISSING, reason=self._reason)
+        yield Piece(start, end, State.MISSING, reason=self._reason, lost=True)
 
 
 class StoredSegment(Layer):

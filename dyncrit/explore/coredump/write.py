@@ -33,7 +33,8 @@ class CoreSummary:
     """What was written: ``bits`` are 32 or 64, all sizes are in bytes.
 
     Of the memory, ``data`` bytes come from the dump and ``zeros`` are zeros; ``missing`` are not in the dump
-    (pages of files that weren't changed, above all). ``problems`` tells what else the file lacks.
+    (pages of files that weren't changed, above all), and ``lost`` ones among them should be. ``problems``
+    tells what else the file lacks.
     """
 
     machine: str
@@ -46,6 +47,7 @@ class CoreSummary:
     data: int
     zeros: int
     missing: int
+    lost: int
     problems: tuple[str, ...]
 
 
@@ -133,13 +135,15 @@ class _Writer:
 
     def _summary(self, count: int) -> CoreSummary:
         problems = dict(self._notes.problems)
-        totals = {State.DATA: 0, State.ZERO: 0, State.MISSING: 0, State.HOLE: 0}
+        totals = dict.fromkeys(State, 0)
+        lost = 0
         for vma in self._memory.vmas:
             if vma.end > self._elf.address_end:
                 problems[f"mapping {vma.start:#x}-{vma.end:#x} is left out: it lies beyond 32 bits"] = None
                 continue
             for piece in self._memory.pieces(vma.start, vma.end):
                 totals[piece.state] += piece.size
+                lost += piece.size if piece.lost else 0
         return CoreSummary(
             machine=self._machine.name,
             bits=8 * self._machine.word,
@@ -151,6 +155,7 @@ class _Writer:
             data=totals[State.DATA],
             zeros=totals[State.ZERO],
             missing=totals[State.MISSING] + totals[State.HOLE],
+            lost=lost,
             problems=tuple(problems),
         )
 

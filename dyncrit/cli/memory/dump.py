@@ -1,0 +1,99 @@
+"""``dyncrit memory dump``: memory as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
+from dyncrit.cli.memory.choosing import PID, mapping_name, only_process, select_ranges, selection_options
+from dyncrit.cli.streams import is_stdout, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dyncrit.checkpoint.memory.address_space import AddressSpace
+    from dyncrit.explore.memory_dump import DumpedRange
+
+
+@click.command("dump", epilog="Example: dyncrit memory dump checkpoint/ -p 1 --kind heap -o heap.bin")
+@CHECKPOINT
+@PID
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to write.",
+)
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="Print where what stands in FILE as JSON.")
+@checkpoint_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    checkpoint: Path,
+    pid: int | None,
+    output: Path,
+    prot: str,
+    kinds: tuple[str, ...],
+    ranges: tuple[tuple[int, int], ...],
+    as_json: bool,
+) -> int:
+    """Write memory to a file: mappings one after the other, sparse where they are zeros or not in the dump.
+
+    All mappings of which the dump holds something, or those that are asked for; prints where each stands.
+    """
+    from dyncrit.atomic import open_atomic
+    from dyncrit.checkpoint.memory.layer import State
+    from dyncrit.cli.progress import advancing
+    from dyncrit.errors import DyncritError
+    from dyncrit.explore.memory_dump import dump_ranges
+
+    if is_stdout(output):
+        raise click.UsageError("memory is written with holes, which stdout can't have: name a file with -o")
+    with opened(ctx, checkpoint) as found:
+        process = only_process(found, pid)
+        space = process.memory
+        chosen = select_ranges(space, prot, kinds, ranges)
+        if not chosen:
+            raise click.UsageError("nothing of its memory fits what is asked for")
+        if not (prot or kinds or ranges):
+            chosen = [(vma.start, vma.end) for vma in space.vmas if space.resident(vma)]
+        if not chosen:
+            note_lost(process)
+            report(found.problems)
+            raise DyncritError("nothing of its memory is in the dump", f"process {process.pid}")
+        pieces = (piece for span in chosen for piece in space.pieces(*span))
+        total = sum(piece.size for piece in pieces if piece.state is State.DATA)
+        with open_atomic(output) as file, advancing("writing", total) as progress:
+            written = dump_ranges(space, chosen, file, progress)
+        if as_json:
+            named = ({**item.to_dict(), "name": mapping_name(space.vma_at(item.start))} for item in written)
+            print_json(list(named))
+        else:
+            _print_dumped(space, written)
+        note_lost(process, chosen)
+        return report(found.problems)
+
+
+def _print_dumped(space: AddressSpace, written: Iterable[DumpedRange]) -> None:
+    from dyncrit.cli.tables import print_table
+
+    rows = (
+        (
+            f"{item.offset:x}",
+            f"{item.start:x}-{item.end:x}",
+            item.held >> 10,
+            item.missing >> 10,
+            item.lost >> 10,
+            mapping_name(space.vma_at(item.start)),
+        )
+        for item in written
+    )
+    heads = ("offset", "range", "KiB held", "KiB in files", "KiB lost", "name")
+    print_table(heads, rows, numbers=heads[:1] + heads[2:5])
