@@ -23,7 +23,7 @@ from dyncrit.checkpoint.memory.layer import Layer, Piece, State
 from dyncrit.checkpoint.memory.pages import PagesFile
 from dyncrit.checkpoint.search.patterns import Pattern, hex_pattern, regex_pattern, text_pattern
 from dyncrit.checkpoint.search.searching import search
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.explore.strings import strings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.cgroups import Cgroups
-    from dyncrit.checkpoint.container import Container
+    from dyncrit.checkpoint.engine.container import Container
     from dyncrit.checkpoint.location import Location
     from dyncrit.checkpoint.mounts import MountNamespace
     from dyncrit.checkpoint.namespaces import Namespace
@@ -170,7 +170,7 @@ class Checkpoint:
         """What the container engine said of it, or None for bare images."""
         if self.location.outer is None:
             return None
-        from dyncrit.checkpoint.container import read_container
+        from dyncrit.checkpoint.engine.container import read_container
 
         return read_container(self.location.outer, self.location.annotations, self.problems)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.problems import Problems
-    from dyncrit.checkpoint.tree import FileTree
+    from dyncrit.checkpoint.storage.tree import FileTree
     from dyncrit.schema import Schema
     from dyncrit.types import ByteOrder, DynamicMessage
 

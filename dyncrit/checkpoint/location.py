@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.codec.framing import is_head
 from dyncrit.errors import ImageError
 from dyncrit.schema import ImageTable
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dyncrit.checkpoint.compression import Limits
-    from dyncrit.checkpoint.oci import CheckpointImage
-    from dyncrit.checkpoint.tree import FileTree
+    from dyncrit.checkpoint.storage.compression import Limits
+    from dyncrit.checkpoint.storage.oci import CheckpointImage
+    from dyncrit.checkpoint.storage.tree import FileTree
 
 _IMAGE_FOLDERS = ("checkpoint", "pre-checkpoint")
 _SURE_SIGNS = ("inventory.img", "pstree.img")
@@ -43,7 +43,7 @@ def locate(path: Path, limits: Limits | None = None) -> Location:
     """
     if path.is_dir():
         return _find("directory", DirectoryTree(path), limits)
-    from dyncrit.checkpoint.archive import open_archive
+    from dyncrit.checkpoint.storage.archive import open_archive
 
     _refuse_image(path)
     tree = open_archive(path, limits)
@@ -93,6 +93,6 @@ def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:
 
 
 def _open_image(tree: FileTree, limits: Limits | None) -> CheckpointImage | None:
-    from dyncrit.checkpoint.oci import open_image
+    from dyncrit.checkpoint.storage.oci import open_image
 
     return open_image(tree, limits)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.fields import number, optional, text
-from dyncrit.checkpoint.names import FILE_SYSTEMS, mount_options, propagation
+from dyncrit.checkpoint.names.numbers import FILE_SYSTEMS, mount_options, propagation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

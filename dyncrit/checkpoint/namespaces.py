@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.checkpoint.fields import is_set, items, number, optional, text
-from dyncrit.checkpoint.names import NAMESPACE_FIELDS
+from dyncrit.checkpoint.names.numbers import NAMESPACE_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

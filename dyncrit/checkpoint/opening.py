@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from dyncrit.checkpoint.compression import Limits
+    from dyncrit.checkpoint.storage.compression import Limits
 
 _MAX_CHAIN = 256
 

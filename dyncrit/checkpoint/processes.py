@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from dyncrit.checkpoint.credentials import Credentials, read_credentials
-from dyncrit.checkpoint.dispositions import SignalAction, SignalState, read_actions, read_signal_state
 from dyncrit.checkpoint.fields import enum_names, text
 from dyncrit.checkpoint.files import Descriptor, OpenFile, read_descriptors
-from dyncrit.checkpoint.limits import ResourceLimit, read_limits
 from dyncrit.checkpoint.memory.layer import PagesError
-from dyncrit.checkpoint.names import NAMESPACE_FIELDS
-from dyncrit.checkpoint.seccomp import Seccomp, read_seccomp
-from dyncrit.checkpoint.timers import Timer, read_timers
+from dyncrit.checkpoint.names.numbers import NAMESPACE_FIELDS
+from dyncrit.checkpoint.task.credentials import Credentials, read_credentials
+from dyncrit.checkpoint.task.dispositions import SignalAction, SignalState, read_actions, read_signal_state
+from dyncrit.checkpoint.task.limits import ResourceLimit, read_limits
+from dyncrit.checkpoint.task.seccomp import Seccomp, read_seccomp
+from dyncrit.checkpoint.task.timers import Timer, read_timers
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:

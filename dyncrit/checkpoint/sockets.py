@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dyncrit.checkpoint import names
 from dyncrit.checkpoint.fields import decode, items, number, optional, text
+from dyncrit.checkpoint.names import numbers
 from dyncrit.checkpoint.socket_options import socket_options
 from dyncrit.codec.render import show_addresses
 
@@ -149,8 +149,8 @@ def _unix(message: DynamicMessage, queues: SocketQueues) -> Socket:
     name = bytes(message.name)
     return Socket(
         family="UNIX",
-        type=_name(names.SOCKET_TYPES, message.type),
-        state=_name(names.SOCKET_STATES, message.state),
+        type=_name(numbers.SOCKET_TYPES, message.type),
+        state=_name(numbers.SOCKET_STATES, message.state),
         name=name,
         path=_unix_path(name, text(message, "name_dir")),
         peer=number(message, "peer") or None,
@@ -168,10 +168,10 @@ def _inet(message: DynamicMessage, queues: SocketQueues) -> Socket:
         common["received"] = (stream.inq_len,) if stream.inq_len else ()
         common["unsent"] = stream.outq_len
     return Socket(
-        family=_name(names.SOCKET_FAMILIES, message.family),
-        type=_name(names.SOCKET_TYPES, message.type),
-        protocol=_name(names.INTERNET_PROTOCOLS, message.proto),
-        state=_name(names.SOCKET_STATES, message.state),
+        family=_name(numbers.SOCKET_FAMILIES, message.family),
+        type=_name(numbers.SOCKET_TYPES, message.type),
+        protocol=_name(numbers.INTERNET_PROTOCOLS, message.proto),
+        state=_name(numbers.SOCKET_STATES, message.state),
         source=_endpoint(message.src_addr, message.src_port, queues.byte_order),
         destination=_endpoint(message.dst_addr, message.dst_port, queues.byte_order),
         **common,
@@ -181,10 +181,10 @@ def _inet(message: DynamicMessage, queues: SocketQueues) -> Socket:
 def _packet(message: DynamicMessage, queues: SocketQueues) -> Socket:
     protocol = message.protocol & _MAX_PORT  # in network order, as socket() takes it
     protocol = int.from_bytes(protocol.to_bytes(2, queues.byte_order), "big")
-    name = names.ETHERNET_PROTOCOLS.get(protocol, f"0x{protocol:04x}")
+    name = numbers.ETHERNET_PROTOCOLS.get(protocol, f"0x{protocol:04x}")
     return Socket(
         family="PACKET",
-        type=_name(names.SOCKET_TYPES, message.type),
+        type=_name(numbers.SOCKET_TYPES, message.type),
         protocol=name,
         interface_index=number(message, "ifindex") or None,
         **_common("PACKETSK", message, queues),
@@ -200,8 +200,8 @@ def _netlink(message: DynamicMessage, queues: SocketQueues) -> Socket:
     ]
     return Socket(
         family="NETLINK",
-        protocol=_name(names.NETLINK_PROTOCOLS, message.protocol),
-        state=_name(names.SOCKET_STATES, message.state),
+        protocol=_name(numbers.NETLINK_PROTOCOLS, message.protocol),
+        state=_name(numbers.SOCKET_STATES, message.state),
         netlink=Netlink(message.portid, tuple(groups), message.dst_portid, message.dst_group),
         **_common("NETLINKSK", message, queues),
     )
@@ -222,7 +222,7 @@ def _common(
         "ino": optional(message, "ino"),
         "flags": number(message, "flags"),
         "backlog": number(message, "backlog") if number(message, "state") == _LISTEN else None,
-        "shutdown": names.SHUTDOWNS.get(shutdown, str(shutdown)),
+        "shutdown": numbers.SHUTDOWNS.get(shutdown, str(shutdown)),
         "ns_id": optional(message, "ns_id"),
         "send_buffer": number(options, "so_sndbuf") if options is not None else 0,
         "receive_buffer": number(options, "so_rcvbuf") if options is not None else 0,

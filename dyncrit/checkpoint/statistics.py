@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dyncrit.checkpoint.problems import Problems
-    from dyncrit.checkpoint.tree import FileTree
+    from dyncrit.checkpoint.storage.tree import FileTree
     from dyncrit.schema import Schema
 
 DUMP_IMAGE = "stats-dump"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dyncrit.checkpoint import Checkpoint, Process
-    from dyncrit.checkpoint.compression import Limits
     from dyncrit.checkpoint.problems import Problem
+    from dyncrit.checkpoint.storage.compression import Limits
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -78,7 +78,7 @@ def chosen_limits(ctx: click.Context) -> Limits | None:
     options = ctx.meta.get(_OPTIONS, {})
     if not {"max_size", "max_ratio"} & options.keys():
         return None
-    from dyncrit.checkpoint.compression import Limits
+    from dyncrit.checkpoint.storage.compression import Limits
 
     chosen = Limits()
     if "max_size" in options:

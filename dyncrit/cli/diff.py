@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dyncrit.cli.checkpoints import checkpoint_options, opened, report
-from dyncrit.cli.streams import one_line, print_json
+from dyncrit.cli.streams import one_line, print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def command(ctx: click.Context, before: Path, after: Path, no_pages: bool, as_js
             print_json(comparison.to_dict())
         else:
             for line in _lines(comparison):
-                click.echo(one_line(line))
+                print_line(one_line(line))
         return report([*_problems(first), *_problems(second)])
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dyncrit.checkpoint import Checkpoint, Process
-    from dyncrit.checkpoint.listing import Contents, ListedFile, Listing
+    from dyncrit.checkpoint.engine.listing import Contents, ListedFile, Listing
     from dyncrit.checkpoint.sockets import Socket
     from dyncrit.explore.inspection import Inspection
 

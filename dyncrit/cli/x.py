@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dyncrit.checkpoint import Checkpoint, Process
-    from dyncrit.explore.tables import Column
+    from dyncrit.explore.views.tables import Column
     from dyncrit.types import JsonObject
 
 _ALIASES = {"fd": "fds", "mem": "mems"}
@@ -52,7 +52,7 @@ def command(ctx: click.Context, path: Path, view: str, pid: int | None, as_json:
 
 
 def _processes(checkpoint: Checkpoint, pid: int | None) -> Sequence[Process]:
-    from dyncrit.explore.rows import require_processes
+    from dyncrit.explore.views.rows import require_processes
 
     require_processes(checkpoint)
     return list(checkpoint.processes) if pid is None else [checkpoint.processes[pid]]
@@ -60,33 +60,33 @@ def _processes(checkpoint: Checkpoint, pid: int | None) -> Sequence[Process]:
 
 def _show_text(view: str, checkpoint: Checkpoint, processes: Sequence[Process]) -> None:
     if view in _LINES:
-        from dyncrit.explore.crit_text import CRIT_VIEWS
+        from dyncrit.explore.views.crit_text import CRIT_VIEWS
 
         _print_lines(CRIT_VIEWS[view](checkpoint, processes))
     elif view == "env":
-        from dyncrit.explore.rows import environment_lines
+        from dyncrit.explore.views.rows import environment_lines
 
         _print_lines(environment_lines(checkpoint, processes))
     elif view == "sk":
         _print_sockets(checkpoint, processes)
     else:
-        from dyncrit.explore.tables import VIEWS
+        from dyncrit.explore.views.tables import VIEWS
 
         _print_rows(VIEWS[view].rows(checkpoint, processes), VIEWS[view].columns)
 
 
 def _show_json(view: str, checkpoint: Checkpoint, processes: Sequence[Process]) -> None:
     from dyncrit.cli.documents import print_document
-    from dyncrit.explore.gocrit import GOCRIT_VIEWS
+    from dyncrit.explore.views.gocrit import GOCRIT_VIEWS
 
     if view in GOCRIT_VIEWS:
         print_document(GOCRIT_VIEWS[view](checkpoint, processes))
     elif view == "env":
-        from dyncrit.explore.rows import environment_rows
+        from dyncrit.explore.views.rows import environment_rows
 
         print_document(environment_rows(checkpoint, processes))
     else:
-        from dyncrit.explore.tables import VIEWS
+        from dyncrit.explore.views.tables import VIEWS
 
         print_document(VIEWS[view].rows(checkpoint, processes))
 
@@ -110,8 +110,8 @@ def _printable(batch: Sequence[str]) -> str:
 
 
 def _print_sockets(checkpoint: Checkpoint, processes: Sequence[Process]) -> None:
-    from dyncrit.explore.rows import sockets_held
-    from dyncrit.explore.tables import SOCKETS_HELD
+    from dyncrit.explore.views.rows import sockets_held
+    from dyncrit.explore.views.tables import SOCKETS_HELD
 
     for process in processes:
         print_line(str(process.pid))

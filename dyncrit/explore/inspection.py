@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from dyncrit.checkpoint.listing import Contents, list_contents
+from dyncrit.checkpoint.engine.listing import Contents, list_contents
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dyncrit import Image, dump
 from dyncrit.checkpoint import open_checkpoint
 from dyncrit.checkpoint.images import ImageSet
 from dyncrit.checkpoint.problems import Problems
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:

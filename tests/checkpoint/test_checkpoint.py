@@ -201,7 +201,7 @@ def test_the_real_chains_have_all_their_parents(corpus):
 
 
 def test_closing_a_checkpoint_closes_its_parents(chain, monkeypatch):
-    from dyncrit.checkpoint.tree import DirectoryTree
+    from dyncrit.checkpoint.storage.tree import DirectoryTree
 
     closed = []
     monkeypatch.setattr(DirectoryTree, "close", lambda tree: closed.append(tree.name[-1]))

@@ -10,7 +10,7 @@ from dyncrit import Image, dump
 from dyncrit.checkpoint.images import ImageSet
 from dyncrit.checkpoint.mounts import read_mounts
 from dyncrit.checkpoint.problems import Problems
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from dyncrit.checkpoint.namespaces import (
     read_namespaces,
 )
 from dyncrit.checkpoint.problems import Problems
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:

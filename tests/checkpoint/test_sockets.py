@@ -12,7 +12,7 @@ from dyncrit import Image, dump
 from dyncrit.checkpoint.images import ImageSet
 from dyncrit.checkpoint.problems import Problems
 from dyncrit.checkpoint.sockets import Endpoint, Netlink, Socket, read_queues, read_sockets, socket_of
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dyncrit.checkpoint.statistics import (
     read_statistics,
     rounds_of,
 )
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:

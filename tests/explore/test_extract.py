@@ -15,7 +15,7 @@ import pytest
 
 from dyncrit import Image, dump, load
 from dyncrit.checkpoint import open_checkpoint
-from dyncrit.checkpoint.compression import Limits
+from dyncrit.checkpoint.storage.compression import Limits
 from dyncrit.errors import DyncritError
 from dyncrit.explore.extract import LISTING, Extraction, Item, extract
 

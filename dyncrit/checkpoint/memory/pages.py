@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
-    from dyncrit.checkpoint.tree import FileTree
+    from dyncrit.checkpoint.storage.tree import FileTree
 
 
 class PagesFile:

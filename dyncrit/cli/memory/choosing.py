@@ -61,7 +61,7 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def processes_with_memory(checkpoint: Checkpoint, pid: int | None) -> list[Process]:
     """The processes that have memory: the one asked for, or all."""
     from dyncrit.errors import DyncritError
-    from dyncrit.explore.rows import require_processes
+    from dyncrit.explore.views.rows import require_processes
 
     if pid is not None:
         process = checkpoint.processes[pid]

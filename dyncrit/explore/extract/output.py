@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from dyncrit.checkpoint.compression import Limits
+from dyncrit.checkpoint.storage.compression import Limits
 from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:

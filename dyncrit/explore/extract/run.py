@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
 
     from dyncrit.checkpoint import Checkpoint
-    from dyncrit.checkpoint.compression import Limits
+    from dyncrit.checkpoint.storage.compression import Limits
     from dyncrit.explore.extract.item import Item
     from dyncrit.types import JsonObject
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dyncrit.checkpoint.compression import compression_of, unpack
-from dyncrit.checkpoint.mapped import map_file
-from dyncrit.checkpoint.tar import members
+from dyncrit.checkpoint.storage.compression import compression_of, unpack
+from dyncrit.checkpoint.storage.mapped import map_file
+from dyncrit.checkpoint.storage.tar import members
 from dyncrit.errors import DyncritError, ImageError
 from dyncrit.explore.extract.item import Item
 from dyncrit.explore.extract.output import MAX_ITEMS, long_names_refused, remove
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint import Checkpoint
-    from dyncrit.checkpoint.tar import Member
+    from dyncrit.checkpoint.storage.tar import Member
     from dyncrit.explore.extract.output import Output, SparseFile
 
 _IMAGE = re.compile(r"tmpfs-(?:dev-)?([0-9]{1,20})\.tar\.gz\.img")

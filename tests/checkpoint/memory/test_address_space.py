@@ -166,7 +166,7 @@ def test_a_private_page_covers_the_segment_below_it(stored):
 @pytest.fixture
 def stored(tmp_path, pages):
     from dyncrit.checkpoint.memory.pages import PagesFile
-    from dyncrit.checkpoint.tree import DirectoryTree
+    from dyncrit.checkpoint.storage.tree import DirectoryTree
 
     (tmp_path / "pages-1.img").write_bytes(pages(6))
     return PagesFile(DirectoryTree(tmp_path), "pages-1.img")

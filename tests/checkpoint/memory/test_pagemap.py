@@ -12,7 +12,7 @@ from dyncrit.checkpoint.memory.layer import Layer, PagesError, Piece, State
 from dyncrit.checkpoint.memory.pagemap import Pagemap, Run, pages_id, read_runs
 from dyncrit.checkpoint.memory.pages import PagesFile
 from dyncrit.checkpoint.problems import Problems
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
 PAGE = 4096

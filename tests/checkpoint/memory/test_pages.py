@@ -6,7 +6,7 @@ import pytest
 
 from dyncrit.checkpoint.memory.layer import Piece, State
 from dyncrit.checkpoint.memory.pages import PagesFile
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.errors import DyncritError, ImageError
 
 

@@ -9,7 +9,7 @@ from dyncrit.checkpoint.memory.layer import Layer, Piece, State
 from dyncrit.checkpoint.memory.pages import PagesFile
 from dyncrit.checkpoint.memory.segments import MissingMemory, Segment, StoredSegment, stored_sysv_segments
 from dyncrit.checkpoint.memory.vma import VmaKind
-from dyncrit.checkpoint.tree import DirectoryTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 
 PAGE = 4096
 PARENT, LAZY, PRESENT = 1, 2, 4

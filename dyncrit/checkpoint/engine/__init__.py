@@ -1,0 +1,1 @@
+"""What container engines put beside the images."""

@@ -1,0 +1,1 @@
+"""Where files stand: directories, archives, images of containers."""

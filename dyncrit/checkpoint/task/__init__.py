@@ -1,0 +1,1 @@
+"""What belongs to one process or thread: credentials, signals, limits, timers, filters."""

@@ -1,0 +1,1 @@
+"""The views of ``dyncrit x``: CRIT's text, go-crit's documents, and tables of our own."""
