@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dyncrit.explore.inspection import Inspection
 
 _LABEL = 14
+_DEEPEST = 192  # columns of indentation, however deep a tree is
 _ID_LENGTH = 12  # as container engines shorten ids
 
 
@@ -128,6 +129,7 @@ def _tree(roots: Sequence[Process]) -> Iterator[str]:
         process, prefix, below = stack.pop()
         yield f"{prefix}{process.pid} {_title(process)}"
         last = len(process.children) - 1
+        below = below[:_DEEPEST]
         children = [
             (child, below + ("└─ " if index == last else "├─ "), below + ("   " if index == last else "│  "))
             for index, child in enumerate(process.children)
