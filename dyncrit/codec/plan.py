@@ -6,17 +6,15 @@ import math
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.descriptor import FieldDescriptor
-
 from dyncrit.codec import render, wire
 from dyncrit.codec.scalars import SCALARS, Scalar
-from dyncrit.schema.engine import message_class
+from dyncrit.schema.engine import is_repeated, is_required, message_class
 from dyncrit.schema.options import CriuOptions, criu_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
     from dyncrit.types import ByteOrder
@@ -39,8 +37,8 @@ class FieldPlan:
         self.name = descriptor.name
         self.json_name = descriptor.json_name
         self.scalar: Scalar = SCALARS[descriptor.type]
-        self.repeated = _is_repeated(descriptor)
-        self.required = _is_required(descriptor)
+        self.repeated = is_repeated(descriptor)
+        self.required = is_required(descriptor)
         self.presence = descriptor.has_presence
         self.message = message
         self.names: dict[int, str] | None = None
@@ -189,18 +187,6 @@ class Planner:
             below = self.style.pretty and (hexadecimal or criu_options(item).hex)
             message = self.plan(item.message_type, hexadecimal=below)
         return FieldPlan(item, self.style, message, hexadecimal=hexadecimal)
-
-
-def _is_repeated(item: FieldDescriptor) -> bool:
-    if hasattr(item, "is_repeated"):
-        return bool(item.is_repeated)
-    return bool(getattr(item, "label") == FieldDescriptor.LABEL_REPEATED)  # noqa: B009 (gone in protobuf 7)
-
-
-def _is_required(item: FieldDescriptor) -> bool:
-    if hasattr(item, "is_required"):
-        return bool(item.is_required)
-    return bool(getattr(item, "label") == FieldDescriptor.LABEL_REQUIRED)  # noqa: B009 (gone in protobuf 7)
 
 
 def _show_float(value: float) -> float | str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
@@ -41,3 +41,20 @@ def message_class(descriptor: Descriptor) -> type[Message]:
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(descriptor)
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Whether a field is a list; protobuf tells it in one way up to 5.x and in another from 7.0 on."""
+    if hasattr(field, "is_repeated"):
+        return bool(field.is_repeated)
+    return bool(getattr(field, "label") == _LABEL_REPEATED)  # noqa: B009 (gone in protobuf 7)
+
+
+def is_required(field: FieldDescriptor) -> bool:
+    """Whether a message lacks something without a field."""
+    if hasattr(field, "is_required"):
+        return bool(field.is_required)
+    return bool(getattr(field, "label") == _LABEL_REQUIRED)  # noqa: B009 (gone in protobuf 7)
+
+
+_LABEL_REQUIRED, _LABEL_REPEATED = 2, 3  # of FieldDescriptorProto

@@ -7,6 +7,7 @@ import pytest
 from dyncrit.checkpoint import open_checkpoint
 from dyncrit.checkpoint.files import FILE_KINDS, FileTable, read_descriptors
 from dyncrit.schema import Schema
+from dyncrit.schema.engine import is_required
 
 FOWN = dict.fromkeys(("uid", "euid", "signum", "pid_type", "pid"), 0)
 
@@ -22,7 +23,7 @@ def minimal(kind, file_id):
     def fill(descriptor):
         values = {}
         for field in descriptor.fields:
-            if field.is_required:
+            if is_required(field):
                 sample = {9: "", 12: b"", 8: False}.get(field.type, 0)
                 if field.message_type is not None:
                     sample = fill(field.message_type)

@@ -16,6 +16,7 @@ import pytest
 from dyncrit.checkpoint.memory.layer import Layer, Piece, State
 from dyncrit.explore.coredump import write_core
 from dyncrit.schema import Schema
+from dyncrit.schema.engine import is_repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ def _fill(message: Any, counts: dict[str, int], counter: Iterator[int], path: st
         name = descriptor.name
         if name in SKIPPED:
             continue
-        if descriptor.is_repeated:
+        if is_repeated(descriptor):
             count = counts.get(f"{path}.{name}".lstrip("."), counts.get(name, 0))
             if descriptor.message_type is None:
                 getattr(message, name).extend([next(counter) for _ in range(count)])
