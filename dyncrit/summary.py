@@ -69,9 +69,12 @@ def summarise(file: BinaryIO, name: str, schema: Schema) -> Summary:
                 record_bytes += len(entry.record)
                 payload_bytes += entry.payload.size if entry.payload else 0
         else:
-            for index, size in enumerate(record_sizes(source, frame)):
-                count += image_type.record(index).counted
+            found = 0
+            for found, size in enumerate(record_sizes(source, frame), 1):  # noqa: B007 (used behind the loop)
                 record_bytes += size
+            layouts = image_type.records
+            count = sum(layout.counted for layout in layouts[:found])
+            count += max(found - len(layouts), 0) * layouts[-1].counted
     return Summary(
         magic=image_type.name,
         count=count,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # A busy machine is no reason to fail.
 settings.register_profile("dyncrit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -102,3 +102,43 @@ def files_below(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and not path.is_symlink() and path.suffix not in _NOT_IMAGES
     )
+
+
+SYNTAX = 'syntax = "proto2";\n'
+
+
+class GitFolder:
+    """A git repository that a test commits to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
+        command = ["git", *identity, "-C", str(self.folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, subject: str, files: Mapping[str, str | None], tag: str = "") -> str:
+        """Write (None: remove) files and commit them; gives the commit's id."""
+        for path, text in files.items():
+            file = self.folder / path
+            if text is None:
+                file.unlink()
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(SYNTAX + text if path.endswith(".proto") else text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", subject)
+        if tag:
+            self.git("tag", "-a", "-m", tag, tag)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def git_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitFolder:
+    """An empty git repository, which knows nothing of the user's configuration."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    return GitFolder(tmp_path / "repository")

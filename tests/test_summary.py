@@ -40,6 +40,13 @@ def test_the_head_of_a_pagemap_is_not_counted() -> None:
     assert summary.messages == ("pagemap_head", "pagemap_entry")
 
 
+def test_only_records_that_are_there_are_counted() -> None:
+    image = dyncrit.Image.new("PAGEMAP")
+    assert describe(dyncrit.dumps(image)).count == 0
+    image.add(pages_id=1)
+    assert describe(dyncrit.dumps(image)).count == 0
+
+
 def test_crits_keys_come_first() -> None:
     shown = describe(pipes(b"abc")).to_dict()
     assert list(shown)[:2] == ["magic", "count"]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dyncrit.checkpoint.images import ImageSet
     from dyncrit.types import DynamicMessage
 
-_MAX_DEPTH = 64  # protobuf itself reads up to 100 messages within each other
-
 
 class Permissions(NamedTuple):
     """The mode and owner of a directory or a property."""
@@ -87,21 +85,21 @@ def read_cgroups(images: ImageSet) -> Cgroups:
 def _controller(message: DynamicMessage) -> Controller:
     names = tuple(decode(name) if isinstance(name, bytes) else name for name in items(message, "cnames"))
     directories = tuple(
-        found for directory in items(message, "dirs") for found in _directories(directory, "", _MAX_DEPTH)
+        found for directory in items(message, "dirs") for found in _directories(directory, "")
     )
     return Controller(names, directories, bool(number(message, "is_threaded")))
 
 
-def _directories(message: DynamicMessage, parent: str, depth: int) -> Iterator[CgroupDirectory]:
-    """A directory and those below it; their names are relative to the one above."""
+def _directories(message: DynamicMessage, parent: str) -> Iterator[CgroupDirectory]:
+    """A directory and those below it, by names relative to it; protobuf reads 100 levels at most."""
     path = f"{parent.rstrip('/')}/{text(message, 'dir_name').strip('/')}"
     properties = tuple(
         Property(text(entry, "name"), text(entry, "value"), _permissions(entry, "perms"))
         for entry in items(message, "properties")
     )
     yield CgroupDirectory(path, properties, _permissions(message, "dir_perms"))
-    for child in items(message, "children") if depth else ():
-        yield from _directories(child, path, depth - 1)
+    for child in items(message, "children"):
+        yield from _directories(child, path)
 
 
 def _permissions(message: DynamicMessage, name: str) -> Permissions | None:

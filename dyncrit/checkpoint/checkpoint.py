@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from dyncrit.checkpoint.files import FileTable
 from dyncrit.checkpoint.images import ImageSet
 from dyncrit.checkpoint.memory.spaces import AddressSpaces
-from dyncrit.checkpoint.problems import Problems
+from dyncrit.checkpoint.problems import Problem, Problems
 from dyncrit.checkpoint.processes import ProcessTree
+from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,16 @@ class Checkpoint:
             yield checkpoint
             checkpoint = checkpoint.parent
 
+    @property
+    def all_problems(self) -> list[Problem]:
+        """Its problems and those of its parents, which say whose they are."""
+        found = list(self.problems)
+        for parent in itertools.islice(self.chain, 1, None):
+            found += [
+                problem._replace(place=parent.images.path(problem.place)) for problem in parent.problems
+            ]
+        return found
+
     @cached_property
     def inventory(self) -> DynamicMessage | None:
         """The inventory_entry."""
@@ -106,6 +118,16 @@ class Checkpoint:
         tree = ProcessTree(self)
         self._find_strangers(tree)
         return tree
+
+    def require_processes(self) -> None:
+        """Raise ImageError for what has no processes to show: a pre-dump, or images without pstree.img."""
+        if self.is_pre_dump:
+            problem = "a pre-dump, which holds memory but no processes (there is no pstree.img)"
+            raise ImageError(f"{problem}; give the dump that it was made for", self.name)
+        if not self.is_full:
+            raise ImageError(
+                "pstree.img is missing: without it, nothing tells which processes there are", self.name
+            )
 
     @cached_property
     def files(self) -> FileTable:

@@ -19,8 +19,7 @@ class FileKind(NamedTuple):
     """How files of one type stand in the images.
 
     ``type`` is the name in the enum fd_types, ``field`` the one in file_entry (since CRIU 3.4), ``image``
-    the file of their own that they had before, ``shows`` what /proc/PID/fd says of one, ``flag_field``
-    where the flags of open() stand.
+    the file of their own that they had before, ``shows`` what /proc/PID/fd says of one.
     """
 
     type: str

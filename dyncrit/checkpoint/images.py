@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dyncrit.types import ByteOrder, DynamicMessage
 
 
+_MOST_DAMAGED = 20
+"""How many damaged entries of an image are told one by one."""
+
+
 class ImageSet:
     """The images in one folder, decoded when they are asked for.
 
@@ -48,14 +52,19 @@ class ImageSet:
             with self.tree.open(name) as file:
                 source = Source(file, self.path(name))
                 frame = self.read_frame(source, name)
+                damaged = 0
                 for item in ImageReader(source, frame).entries():
                     entry = Entry.from_record(item.record, item.layout, item.payload, self.schema, "")
                     try:
                         _ = entry.message
                     except ImageError as error:
-                        self.problems.error(name, f"entry {item.position} at byte {item.offset}: {error}")
+                        damaged += 1
+                        if damaged <= _MOST_DAMAGED:
+                            self.problems.error(name, f"entry {item.position} at byte {item.offset}: {error}")
                         continue
                     yield entry
+                if damaged > _MOST_DAMAGED:
+                    self.problems.error(name, f"{damaged - _MOST_DAMAGED} more entries are damaged")
         except (DyncritError, OSError) as error:
             text = error.problem if isinstance(error, DyncritError) else (error.strerror or str(error))
             place = ": ".join(error.place) + ": " if isinstance(error, DyncritError) and error.place else ""

@@ -148,7 +148,7 @@ class Process:
 
     @cached_property
     def timers(self) -> list[Timer]:
-        """Its interval and POSIX timers that are armed."""
+        """Its POSIX timers, and its interval timers that are armed."""
         return read_timers(self._images, self.pid, self.core, self.architecture)
 
     @cached_property
@@ -285,7 +285,7 @@ class Process:
 
 
 class ProcessTree:
-    """The processes of a checkpoint, in the order of pstree.img: parents before their children.
+    """The processes of a checkpoint, in the order of pstree.img.
 
     Iterates over all; ``tree[pid]`` gives one, ``roots`` those whose parent isn't in the checkpoint.
     """

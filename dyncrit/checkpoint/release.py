@@ -33,9 +33,9 @@ class ReleaseRange:
 
     def __contains__(self, release: object) -> bool:
         """Whether a release, "3.17.1", is within."""
-        key = _key(str(release))
-        above = self.at_least is None or _key(self.at_least) <= key
-        return above and (self.at_most is None or key <= _key(self.at_most))
+        key = release_key(str(release))
+        above = self.at_least is None or release_key(self.at_least) <= key
+        return above and (self.at_most is None or key <= release_key(self.at_most))
 
     def __str__(self) -> str:
         if self.at_least == self.at_most:
@@ -53,16 +53,14 @@ def guess_release(images: ImageSet) -> ReleaseRange:
     """
     shapes = _shapes(images.tree.names())
     inventory = list(_inventory_bounds(images))
-    found = _narrow(
-        [*inventory, *_file_bounds(shapes), *_field_bounds(images, shapes), *_page_bounds(images)]
-    )
+    found = narrow([*inventory, *_file_bounds(shapes), *_field_bounds(images, shapes), *_page_bounds(images)])
     if found.at_least is not None and found.at_most is not None and found.at_least not in found:
         images.problems.warn("", f"images of more than one release of CRIU: {'; '.join(found.evidence)}")
-        return _narrow(inventory)
+        return narrow(inventory)
     return found
 
 
-class _Bound(NamedTuple):
+class Bound(NamedTuple):
     """What was seen, and the first or last release that writes it."""
 
     since: str | None
@@ -92,10 +90,10 @@ class _Field(NamedTuple):
 
 
 _NUMBER = "-N.img"
-_NUMBERED = re.compile(r"-[0-9a-f]*[0-9][0-9a-f]*(?=\.)")
+NUMBERED = re.compile(r"-[0-9a-f]*[0-9][0-9a-f]*(?=\.)")
 _MOST_PAGEMAPS = 64
 _LAST_WITH_FILES_APART = "3.3"
-_FILES: tuple[_Written, ...] = (
+FILES: tuple[_Written, ...] = (
     _Written(f"pagemap{_NUMBER}", since="0.5"),
     _Written("stats-dump", since="0.6"),
     _Written("irmap-cache", since="1.2"),
@@ -151,7 +149,7 @@ _FILES: tuple[_Written, ...] = (
     _Written("apparmor.img", since="3.16"),
 )
 
-_INVENTORY: tuple[_Field, ...] = (
+INVENTORY: tuple[_Field, ...] = (
     _Field("inventory.img", "fdinfo_per_id", since="0.4"),
     _Field("inventory.img", "ns_per_id", since="0.8"),
     _Field("inventory.img", "root_cg_set", since="1.3"),
@@ -164,7 +162,7 @@ _INVENTORY: tuple[_Field, ...] = (
     _Field("inventory.img", "dump_criu_run_id", since="4.1", missing="4.0"),
     _Field("inventory.img", "allow_uprobes", since="4.2"),
 )
-_FIELDS: tuple[_Field, ...] = (
+FIELDS: tuple[_Field, ...] = (
     _Field("stats-dump", "dump.irmap_resolve", since="1.2"),
     _Field("stats-dump", "dump.pages_lazy", since="3.5", missing="3.4"),  # required, so always written
     _Field("stats-dump", "dump.page_pipes", since="3.7"),
@@ -195,43 +193,43 @@ _FIELDS: tuple[_Field, ...] = (
 )
 
 
-def _inventory_bounds(images: ImageSet) -> Iterator[_Bound]:
+def _inventory_bounds(images: ImageSet) -> Iterator[Bound]:
     inventory = images.first("inventory.img")
     if inventory is None:
         return
     version = inventory.img_version
     if version == 1:
-        yield _Bound(None, "1.5.2", "inventory.img: img_version is 1")
+        yield Bound(None, "1.5.2", "inventory.img: img_version is 1")
     elif version == 2:
-        yield _Bound("1.6", None, "inventory.img: img_version is 2")
+        yield Bound("1.6", None, "inventory.img: img_version is 2")
     elif version > 2:
-        yield _Bound(
+        yield Bound(
             "4.2", None, f"inventory.img: img_version is {version}, which no release up to 4.2 writes"
         )
     whole = is_set(inventory, "fdinfo_per_id")  # pre-dumps write little of it
-    for field in _INVENTORY:
-        yield from _judge(inventory, field, "inventory.img", whole=whole)
+    for field in INVENTORY:
+        yield from judge(inventory, field, "inventory.img", whole=whole)
 
 
-def _file_bounds(shapes: Mapping[str, str]) -> Iterator[_Bound]:
-    for shape, since, until in _FILES:
+def _file_bounds(shapes: Mapping[str, str]) -> Iterator[Bound]:
+    for shape, since, until in FILES:
         if shape in shapes:
-            yield _Bound(since, until, f"{shapes[shape]} is there")
+            yield Bound(since, until, f"{shapes[shape]} is there")
 
 
-def _field_bounds(images: ImageSet, shapes: Mapping[str, str]) -> Iterator[_Bound]:
+def _field_bounds(images: ImageSet, shapes: Mapping[str, str]) -> Iterator[Bound]:
     first: dict[str, DynamicMessage | None] = {}
-    for field in _FIELDS:
+    for field in FIELDS:
         name = shapes.get(field.name)
         if name is None:
             continue
         if name not in first:
             first[name] = images.first(name)
         if (message := first[name]) is not None:
-            yield from _judge(message, field, name, whole=True)
+            yield from judge(message, field, name, whole=True)
 
 
-def _page_bounds(images: ImageSet) -> Iterator[_Bound]:
+def _page_bounds(images: ImageSet) -> Iterator[Bound]:
     """What the first run of pages tells; its fields are known by number, since their names have changed."""
     names = chain.from_iterable(
         (f"{stem}-{number}.img" for number in images.numbers(stem)) for stem in ("pagemap", "pagemap-shmem")
@@ -240,19 +238,20 @@ def _page_bounds(images: ImageSet) -> Iterator[_Bound]:
         (name, run) for name in islice(names, _MOST_PAGEMAPS) if (run := _first_run(images, name)) is not None
     )
     for name, run in islice(runs, 1):
-        yield from _run_bounds(run, name)
+        yield from run_bounds(run, name)
 
 
-def _run_bounds(run: DynamicMessage, name: str) -> Iterator[_Bound]:
+def run_bounds(run: DynamicMessage, name: str) -> Iterator[Bound]:
+    """What a pagemap_entry tells; its fields are known by number, since their names have changed."""
     fields = run.DESCRIPTOR.fields_by_number
     if 5 in fields and is_set(run, fields[5].name):
-        yield _Bound("4.2", None, f"{name}: nr_pages is field 5")
+        yield Bound("4.2", None, f"{name}: nr_pages is field 5")
     elif 2 in fields and number(run, fields[2].name):
-        yield _Bound(None, "4.1.1", f"{name}: nr_pages is field 2")
+        yield Bound(None, "4.1.1", f"{name}: nr_pages is field 2")
     if is_set(run, "flags"):
-        yield _Bound("3.5", None, f"{name}: flags is there")
+        yield Bound("3.5", None, f"{name}: flags is there")
     elif 4 in fields:
-        yield _Bound(None, "3.4", f"{name}: flags isn't there")
+        yield Bound(None, "3.4", f"{name}: flags isn't there")
 
 
 def _first_run(images: ImageSet, name: str) -> DynamicMessage | None:
@@ -264,11 +263,11 @@ def _shapes(names: Iterable[str]) -> dict[str, str]:
     """The shortest name of each shape: what is left of a name with N for its number."""
     shapes: dict[str, str] = {}
     for name in sorted(names, key=lambda name: (len(name), name)):
-        shapes.setdefault(_NUMBERED.sub("-N", name), name)
+        shapes.setdefault(NUMBERED.sub("-N", name), name)
     return shapes
 
 
-def _judge(message: DynamicMessage, field: _Field, name: str, *, whole: bool) -> Iterator[_Bound]:
+def judge(message: DynamicMessage, field: _Field, name: str, *, whole: bool) -> Iterator[Bound]:
     """What a field says; its absence only in a ``whole`` message, and if the schema knows it."""
     *parents, last = field.path.split(".")
     part: DynamicMessage | None = message
@@ -277,19 +276,20 @@ def _judge(message: DynamicMessage, field: _Field, name: str, *, whole: bool) ->
     if part is None:
         return
     if is_set(part, last):
-        yield _Bound(field.since, field.until, f"{name}: {field.path} is there")
+        yield Bound(field.since, field.until, f"{name}: {field.path} is there")
     elif field.missing and whole and last in part.DESCRIPTOR.fields_by_name:
-        yield _Bound(None, field.missing, f"{name}: {field.path} isn't there")
+        yield Bound(None, field.missing, f"{name}: {field.path} isn't there")
 
 
-def _narrow(bounds: list[_Bound]) -> ReleaseRange:
-    since = max((bound.since for bound in bounds if bound.since), key=_key, default=None)
-    until = min((bound.until for bound in bounds if bound.until), key=_key, default=None)
+def narrow(bounds: list[Bound]) -> ReleaseRange:
+    """The range within all bounds, with what sets its ends as evidence."""
+    since = max((bound.since for bound in bounds if bound.since), key=release_key, default=None)
+    until = min((bound.until for bound in bounds if bound.until), key=release_key, default=None)
     evidence = [f"{bound.text}: {since} or later" for bound in bounds if since and bound.since == since]
     evidence += [f"{bound.text}: {until} or earlier" for bound in bounds if until and bound.until == until]
     return ReleaseRange(since, until, tuple(evidence))
 
 
-def _key(release: str) -> tuple[int, ...]:
+def release_key(release: str) -> tuple[int, ...]:
     """Releases in their order: 3.9 before 3.10, 4.1 before 4.1.1."""
     return tuple(int(part) if part.isdecimal() else 0 for part in release.removeprefix("v").split("."))

@@ -40,6 +40,15 @@ def checkpoint_options(function: Function) -> Function:
             help="The checkpoint that this one is an increment on, where its link doesn't lead there.",
             **_remembered("parents"),
         ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return limit_options(function)
+
+
+def limit_options(function: Function) -> Function:
+    """``--max-size`` and ``--max-ratio``, and the schema's; :func:`chosen_limits` looks them up."""
+    options = (
         click.option(
             "--max-size",
             metavar="SIZE",

@@ -47,10 +47,11 @@ def command(ctx: click.Context, checkpoint: Path, pid: int, output: Path, as_jso
         else:
             threads = f"{len(summary.threads)} thread{'s' if len(summary.threads) > 1 else ''}"
             parts = f"{summary.machine}, {summary.bits} bits, {threads}, {summary.segments} segments"
-            memory = f"{human_size(summary.data)} of memory; {human_size(summary.missing)} are in files"
+            left_out = summary.missing - summary.lost
+            memory = f"{human_size(summary.data)} of memory; {human_size(left_out)} are not in dumps"
             tell = say if is_stdout(output) else print_line
             tell(f"{one_line(str(output))}: {parts}, {memory}")
         for problem in summary.problems:
             say(problem)
         note_lost(process)
-        return report(found.problems)
+        return report(found.all_problems)

@@ -44,7 +44,7 @@ def command(ctx: click.Context, checkpoint: Path, output: Path, as_json: bool) -
             print_json(extraction.to_dict())
         else:
             _show(extraction, output)
-        return report(found.problems)
+        return report(found.all_problems)
 
 
 def _show(extraction: Extraction, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, files: tuple[Path, ...]) -> int:
     """Tell what images are, as JSON: type, entries, payload, byte order; or what a raw file is.
 
+    "criu" has the releases that can have written an image, with the evidence; null where nothing bounds them.
+
     One file gives an object; several, or directories, give a list, in which what can't be read has an
     "error".
     """
@@ -35,10 +38,17 @@ def command(ctx: click.Context, files: tuple[Path, ...]) -> int:
 
 
 def _describe(path: Path | None, schema: Schema) -> JsonObject:
+    from dyncrit.checkpoint.image_release import release_of_image
+    from dyncrit.codec.framing import is_head
+    from dyncrit.codec.source import seekable
     from dyncrit.summary import summarise
 
     with open_input(path, "an image") as (file, name):
-        return summarise(file, name, schema).to_dict()
+        image = seekable(file, lambda start: is_head(start, schema.table))  # it is read twice
+        described = summarise(image, name, schema).to_dict()
+        if (releases := release_of_image(image, name, schema)) is not None:
+            described["criu"] = asdict(releases)
+        return described
 
 
 def _describe_all(files: tuple[Path, ...], schema: Schema) -> list[JsonObject]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
 
-from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, opened, report
+from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, chosen_limits, opened, report
 from dyncrit.cli.streams import one_line, print_line
-from dyncrit.cli.tables import human_size, print_table
+from dyncrit.cli.tables import fitted, human_size, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,12 +43,12 @@ def command(ctx: click.Context, checkpoint: Path, files: bool, as_json: bool) ->
     from dyncrit.explore.inspection import inspect
 
     with opened(ctx, checkpoint) as found:
-        inspection = inspect(found)
+        inspection = inspect(found, chosen_limits(ctx))
         if as_json:
             print_document(inspection.to_dict())
         else:
             _print(inspection, files=files)
-        return report(found.problems)
+        return report(found.all_problems)
 
 
 def _print(inspection: Inspection, *, files: bool) -> None:
@@ -60,7 +58,7 @@ def _print(inspection: Inspection, *, files: bool) -> None:
     if len(checkpoint.processes):
         _head("processes")
         for line in _tree(checkpoint.processes.roots):
-            print_line(_cut(one_line(line)))
+            print_line(fitted(one_line(line)))
     if checkpoint.sockets:
         _head("sockets")
         print_table(
@@ -206,12 +204,4 @@ def _head(text: str) -> None:
 
 
 def _line(label: str, text: str) -> None:
-    print_line(_cut(f"{label:{_LABEL}} {one_line(text)}"))
-
-
-def _cut(line: str) -> str:
-    """A line that fits the terminal's width, where there is one."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        return line
-    width = shutil.get_terminal_size().columns
-    return line if len(line) <= width else line[: width - 1] + "…"
+    print_line(fitted(f"{label:{_LABEL}} {one_line(text)}"))

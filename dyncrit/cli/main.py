@@ -34,6 +34,9 @@ COMMANDS = {
     "coredump": "dyncrit.cli.coredump",
     "diff": "dyncrit.cli.diff",
     "stats": "dyncrit.cli.stats",
+    "check": "dyncrit.cli.check",
+    "verify": "dyncrit.cli.verify",
+    "validate": "dyncrit.cli.validate",
     "schema": "dyncrit.cli.schema",
     "completion": "dyncrit.cli.completion",
 }

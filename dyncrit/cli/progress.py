@@ -50,10 +50,10 @@ def _with_bar(outcomes: Iterable[Outcome], total: int, verb: str) -> Iterator[Ou
 
 
 @contextmanager
-def advancing(label: str, total: int) -> Iterator[Callable[[int], None]]:
+def advancing(label: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
     """A function to call with the bytes that were done since its last call.
 
-    On a terminal a bar shows how far it is, once it has taken a second.
+    On a terminal a bar shows how far it is, once it has taken a second; only then ``total`` is called.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
@@ -68,7 +68,7 @@ def advancing(label: str, total: int) -> Iterator[Callable[[int], None]]:
 class _LateBar:
     """A progress bar that appears when what it shows turns out to take long."""
 
-    def __init__(self, label: str, total: int) -> None:
+    def __init__(self, label: str, total: Callable[[], int]) -> None:
         self._label = label
         self._total = total
         self._done = 0
@@ -83,7 +83,7 @@ class _LateBar:
                 return
             self._progress = _make_bar()
             self._progress.start()
-            self._task = self._progress.add_task(self._label, total=self._total)
+            self._task = self._progress.add_task(self._label, total=self._total())
         assert self._task is not None  # noqa: S101 (made with the bar)
         self._progress.update(self._task, completed=self._done)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def print_table(
 ) -> None:
     """Print rows under their heads; the columns named in ``numbers`` are set to the right.
 
-    On a terminal that is too narrow, the last column is folded. ``headless`` leaves the heads out.
+    On a terminal that is too narrow, the last column is folded, or cut where there are over 1,000 rows.
+    ``headless`` leaves the heads out.
     """
     cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     right = set(numbers)
@@ -44,7 +46,7 @@ def _print_plain(heads: Sequence[str], rows: list[list[str]], right: set[str], h
                 _pad(cell, width, to_the_right=head in right)
                 for cell, width, head in zip(row, widths, heads, strict=True)
             )
-            output.write(encoded(f"{'  '.join(padded).rstrip()}\n"))
+            output.write(encoded(f"{fitted('  '.join(padded).rstrip())}\n"))
 
 
 def _pad(cell: str, width: int, *, to_the_right: bool) -> str:
@@ -72,6 +74,14 @@ def _print_styled(heads: Sequence[str], rows: list[list[str]], right: set[str], 
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def fitted(line: str) -> str:
+    """A line that fits the terminal's width, where there is one."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def cell_width(text: str) -> int:

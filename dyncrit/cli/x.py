@@ -48,13 +48,12 @@ def command(ctx: click.Context, path: Path, view: str, pid: int | None, as_json:
         processes = _processes(checkpoint, pid)
         show = _show_json if as_json else _show_text
         show(name, checkpoint, processes)
-        return report(checkpoint.problems)
+        return report(checkpoint.all_problems)
 
 
 def _processes(checkpoint: Checkpoint, pid: int | None) -> Sequence[Process]:
-    from dyncrit.explore.views.rows import require_processes
 
-    require_processes(checkpoint)
+    checkpoint.require_processes()
     return list(checkpoint.processes) if pid is None else [checkpoint.processes[pid]]
 
 

@@ -12,6 +12,7 @@ from dyncrit.errors import DyncritError
 if TYPE_CHECKING:
     from dyncrit.checkpoint import Checkpoint, Process
     from dyncrit.checkpoint.sockets import Socket
+    from dyncrit.checkpoint.storage.compression import Limits
     from dyncrit.types import JsonObject
 
 
@@ -61,17 +62,20 @@ class Inspection:
                 "restore": asdict(statistics.restore) if statistics.restore else None,
             },
             "contents": _describe_contents(self.contents) if self.contents else None,
-            "problems": [problem._asdict() for problem in checkpoint.problems],
+            "problems": [problem._asdict() for problem in checkpoint.all_problems],
         }
 
 
-def inspect(checkpoint: Checkpoint) -> Inspection:
-    """Look through a checkpoint; what is missing or damaged stands in its ``problems`` afterwards."""
+def inspect(checkpoint: Checkpoint, limits: Limits | None = None) -> Inspection:
+    """Look through a checkpoint; what is missing or damaged stands in its ``problems`` afterwards.
+
+    ``limits`` bounds what is unpacked of the archives beside the images.
+    """
     tree = checkpoint.location.images
     sizes = {name: tree.size(name) for name in tree.names()}
     pages = sum(size for name, size in sizes.items() if name.startswith("pages-"))
     outer = checkpoint.location.outer
-    contents = list_contents(outer, checkpoint.problems) if outer is not None else None
+    contents = list_contents(outer, checkpoint.problems, limits) if outer is not None else None
     return Inspection(checkpoint, Sizes(sum(sizes.values()), pages, _memory(checkpoint)), contents)
 
 
@@ -95,7 +99,7 @@ def describe_process(root: Process) -> JsonObject:
 
 
 def describe_socket(socket: Socket) -> JsonObject:
-    """A socket's addresses, state and queues, and who holds it."""
+    """A socket's addresses, state and queues, and who holds it; ``remote`` is of inet sockets."""
     return {
         "family": socket.family,
         "type": socket.type,
@@ -147,5 +151,5 @@ def _memory(checkpoint: Checkpoint) -> int | None:
     total = 0
     for process in checkpoint.processes:
         with suppress(DyncritError):  # without an mm image, which is a problem already
-            total += sum(map(process.memory.resident, process.memory.vmas))
+            total += sum(map(process.memory.resident_of, process.memory.vmas))
     return total

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dyncrit.checkpoint.memory.layer import State
+from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dyncrit.checkpoint.memory.layer import Layer, Piece
     from dyncrit.types import JsonObject
+
+MOST_BYTES = 1 << 43
+"""The largest file that is written, holes included: what file systems take (ext4: 16 TiB)."""
 
 _STEP = 1 << 20
 
@@ -50,10 +54,13 @@ def dump_ranges(
     """Write ranges of memory to ``file``, one after the other; gives where each stands.
 
     Zeros and what the dump doesn't hold become holes in the file. ``progress`` is called with the number of
-    bytes that were passed since its last call.
+    bytes that were passed since its last call. Raises DyncritError for more than a file can have.
     """
     written = []
     offset = 0
+    ranges = list(ranges)
+    if (size := sum(end - start for start, end in ranges)) > MOST_BYTES:
+        raise DyncritError(f"{size} bytes of memory, holes included; a file can have {MOST_BYTES}")
     for start, end in ranges:
         held = missing = lost = 0
         for piece in layer.pieces(start, end):

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto
 
 # Renamed as a whole in v4.0, fields and wire format kept (plugins/amdgpu/criu-amdgpu.proto).
-_OLD_MESSAGE_NAMES = {"kfd_device_entry": "device_entry", "kfd_bo_entry": "bo_entry"}
-_OLD_MESSAGE_NAMES_UNTIL = "3.19"
+OLD_MESSAGE_NAMES = {"kfd_device_entry": "device_entry", "kfd_bo_entry": "bo_entry"}
+"""Messages that were renamed, by their later name."""
+
+OLD_MESSAGE_NAMES_UNTIL = "3.19"
+"""The last release with the old names."""
 
 _LABELS = {
     "optional": FieldDescriptorProto.LABEL_OPTIONAL,
@@ -95,11 +98,12 @@ class EnumHistory:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All releases in order, and every message and enum by name."""
+    """All releases in order, every message and enum by name, and the dates (ISO) of releases where known."""
 
     releases: tuple[str, ...]
     messages: Mapping[str, MessageHistory]
     enums: Mapping[str, EnumHistory]
+    dates: Mapping[str, str]
 
     def has(self, row: FieldRow | ValueRow, release: str) -> bool:
         """Whether ``release`` has this form of the field or value."""
@@ -110,7 +114,11 @@ class History:
 @cache
 def history() -> History:
     """The history of the schema, read once."""
-    data: dict[str, Any] = orjson.loads((DATA / "history.json").read_bytes())
+    return parse_history(orjson.loads((DATA / "history.json").read_bytes()))
+
+
+def parse_history(data: Mapping[str, Any]) -> History:
+    """The history that a catalogue's JSON tells; it is taken to be sound."""
     messages = (
         MessageHistory(
             name, row["file"], row["releases"][0], tuple(FieldRow(*field) for field in row["fields"])
@@ -125,6 +133,7 @@ def history() -> History:
         tuple(data["releases"]),
         {message.name: message for message in messages},
         {enum.name: enum for enum in enums},
+        data.get("dates", {}),
     )
 
 
@@ -152,9 +161,12 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(map(int, release.split(".")))
 
 
-def build_release(release: str) -> FileDescriptorSet:
-    """The schema of one release as upstream lays it out: the same files, imports, messages and options."""
-    return _Builder(history(), release).build()
+def build_release(release: str, known: History | None = None) -> FileDescriptorSet:
+    """The schema of one release as upstream lays it out: the same files, imports, messages and options.
+
+    ``known`` is another history than the bundled one.
+    """
+    return _Builder(known or history(), release).build()
 
 
 class _Builder:
@@ -174,9 +186,9 @@ class _Builder:
 
     def _message_names(self) -> dict[str, str]:
         order = self.history.releases.index
-        old = order(self.release) <= order(_OLD_MESSAGE_NAMES_UNTIL)
+        old = order(self.release) <= order(OLD_MESSAGE_NAMES_UNTIL)
         return {
-            name: _OLD_MESSAGE_NAMES.get(name, name) if old else name
+            name: OLD_MESSAGE_NAMES.get(name, name) if old else name
             for name, message in self.history.messages.items()
             if order(message.first) <= order(self.release)
         }

@@ -76,10 +76,10 @@ def build_pool(files: Iterable[FileDescriptorProto], place: str) -> MessagePool:
     package of its own. Raises SchemaError at ``place`` for files that don't fit together.
     """
     ordered = in_dependency_order(list(files), place)
-    _separate_clashes(ordered)
     try:
+        _separate_clashes(ordered)
         return MessagePool(file.SerializeToString() for file in (unknown_file(), *ordered))
-    except TypeError as error:  # what protobuf raises for a file that it can't link
+    except (TypeError, AttributeError) as error:  # a file that can't be linked, or names that aren't UTF-8
         raise SchemaError(f"can't be loaded: {error}", place) from error
 
 

@@ -37,7 +37,7 @@ def test_a_chain_is_read_through_to_its_end(chain):
         memory = checkpoint.processes[1].memory
         assert memory.read(0x1000, 4 * PAGE)[::PAGE] == bytes([1, 20, 30, 4])
         assert [one.name[-1] for one in checkpoint.chain] == ["3", "2", "1"]
-        assert memory.resident(memory.vmas[0]) == 4 * PAGE
+        assert memory.resident_of(memory.vmas[0]) == 4 * PAGE
         assert not list(checkpoint.problems)
 
 
@@ -418,7 +418,7 @@ def memory(process):
         if region.state is not State.MISSING:
             space.read(region.start, min(region.size, 5000))
     for vma in space.vmas:
-        space.resident(vma)
+        space.resident_of(vma)
 
 
 @pytest.mark.parametrize("folder", SMALL)

@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from dyncrit import Image, dump
 from dyncrit.checkpoint.images import ImageSet
 from dyncrit.checkpoint.problems import Problems
-from dyncrit.checkpoint.release import ReleaseRange, _run_bounds, guess_release
+from dyncrit.checkpoint.release import ReleaseRange, guess_release, run_bounds
 from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.schema import Schema
 
@@ -134,7 +134,7 @@ def test_an_older_schema_does_not_take_new_images_for_old():
     old = message_factory.GetMessageClass(pool.FindMessageTypeByName("pagemap_entry"))
     new = Schema.default().message_class("pagemap_entry")(vaddr=0, compat_nr_pages=0, flags=4, nr_pages=3)
     run = old.FromString(new.SerializeToString())
-    assert [bound.text for bound in _run_bounds(run, "p.img")] == ["p.img: flags is there"]
+    assert [bound.text for bound in run_bounds(run, "p.img")] == ["p.img: flags is there"]
 
 
 def test_releases_are_compared_by_their_numbers():

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +28,17 @@ def test_a_file_is_described_with_crits_keys_first(run: Run, data: Path) -> None
         "byte_order",
         "framing",
         "messages",
+        "criu",
     ]
     assert shown["magic"] == "PAGEMAP"
     assert shown["count"] == len(dyncrit.load(path).entries) - 1
     assert shown["size"] == path.stat().st_size
     assert shown["messages"] == ["pagemap_head", "pagemap_entry"]
+    assert shown["criu"] == {
+        "at_least": "4.2",
+        "at_most": None,
+        "evidence": ["pagemap_entry: nr_pages is there: 4.2 or later"],
+    }
     assert out.endswith(b"}\n")
 
 
@@ -49,6 +57,15 @@ def test_stdin_is_described(run: Run, data: Path) -> None:
     expected = run("info", path)
     assert run("info", stdin=path.read_bytes()) == expected
     assert run("info", "-", stdin=path.read_bytes()) == expected
+
+
+def test_a_pipe_is_described_as_a_file_is(data: Path) -> None:
+    path = data / "criu-4.2" / "host" / "env00" / "core-66.img"
+    command = [sys.executable, "-m", "dyncrit", "info"]
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as cat:
+        piped = subprocess.run(command, stdin=cat.stdout, capture_output=True, check=True)
+    assert piped.stdout == subprocess.run([*command, path], capture_output=True, check=True).stdout
+    assert json.loads(piped.stdout)["criu"]["at_least"] == "4.1"
 
 
 def test_several_files_give_a_list_that_names_them(run: Run, data: Path) -> None:

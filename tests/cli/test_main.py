@@ -38,8 +38,17 @@ COMMANDS = [
     "coredump",
     "diff",
     "stats",
+    "check",
+    "verify",
+    "validate",
     "schema",
+    "schema list",
     "schema show",
+    "schema diff",
+    "schema history",
+    "schema export",
+    "schema stubs",
+    "schema record",
     "completion",
 ]
 DYNCRIT = [sys.executable, "-m", "dyncrit"]

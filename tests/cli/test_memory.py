@@ -407,8 +407,8 @@ def test_a_dump_is_sparse_and_holds_what_the_process_held(run: Run, tree: Path, 
                 assert part == memory.read(start, end - start)
             vma = memory.vma_at(start)
             assert vma
-            assert memory.resident(vma) == item["held"] > 0
-        assert sum(item["held"] for item in items) == sum(map(memory.resident, memory.vmas))
+            assert memory.resident_of(vma) == item["held"] > 0
+        assert sum(item["held"] for item in items) == sum(map(memory.resident_of, memory.vmas))
 
 
 def test_a_dump_tells_where_what_stands(run: Run, sparse: Path, tmp_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_a_dump_tells_where_what_stands(run: Run, sparse: Path, tmp_path: Path) 
     code, out, err = run("memory", "dump", sparse, "-o", target, "--kind", "memfd", "--kind", "shared-memory")
     assert (code, err) == (0, "")
     assert [line.split() for line in out.decode().splitlines()] == [
-        ["offset", "range", "KiB", "held", "KiB", "in", "files", "KiB", "lost", "name"],
+        ["offset", "range", "KiB", "held", "KiB", "not", "dumped", "KiB", "lost", "name"],
         ["0", "110000000000-110000008000", "4", "0", "0", "/dev/zero"],
         ["8000", "120000000000-120000004000", "4", "0", "0", "/memfd:scratch"],
     ]

@@ -558,7 +558,7 @@ def test_links_and_devices_without_a_name_are_told_of(
     images: Path, extracted: Callable[..., Extracted]
 ) -> None:
     ghost(images, mode=0o120777, symlnk_target="/etc/passwd")
-    ghost(images, mode=0o020600, rdev=(1 << 20) | 3, ghost_id=2)
+    ghost(images, mode=0o020600, rdev=os.makedev(1, 3), ghost_id=2)
     link, device = extracted(images).items("ghost-file")
     assert (link.type, link.target, link.file) == ("link", "/etc/passwd", None)
     assert (device.type, device.notes, device.file) == ("character device", ("device 1:3",), None)

@@ -117,11 +117,11 @@ def test_a_range_as_a_document_has_addresses_in_hex() -> None:
 def test_a_processs_memory_is_that_of_its_address_space(data: Path, tmp_path: Path, pid: int) -> None:
     with open_checkpoint(data / "demo" / "tree") as checkpoint:
         space = checkpoint.processes[pid].memory
-        ranges = [(vma.start, vma.end) for vma in space.vmas if space.resident(vma)]
+        ranges = [(vma.start, vma.end) for vma in space.vmas if space.resident_of(vma)]
         with (tmp_path / "memory").open("wb") as file:
             found = dump_ranges(space, ranges, file)
         content = (tmp_path / "memory").read_bytes()
-        assert sum(item.held for item in found) == sum(map(space.resident, space.vmas))
+        assert sum(item.held for item in found) == sum(map(space.resident_of, space.vmas))
         for item in found:
             for piece in space.pieces(item.start, item.end):
                 place = item.offset + piece.start - item.start

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dyncrit.checkpoint.engine.documents import objects, parse_document, text_at, texts
+from dyncrit.checkpoint.documents import objects, parse_document, text_at, texts
 from dyncrit.errors import ImageError, describe
 
 if TYPE_CHECKING:

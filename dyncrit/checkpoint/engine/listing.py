@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dyncrit.checkpoint.engine.documents import parse_document, texts
+from dyncrit.checkpoint.documents import parse_document, texts
 from dyncrit.checkpoint.storage.compression import Limits, compression_of, unpack
 from dyncrit.checkpoint.storage.mapped import map_file
 from dyncrit.checkpoint.storage.overlay import OPAQUE, WHITEOUT

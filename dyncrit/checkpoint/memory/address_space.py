@@ -11,6 +11,7 @@ from dyncrit.checkpoint.memory.vma import Vma, VmaKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from dyncrit.checkpoint.memory.pagemap import Pagemap
     from dyncrit.checkpoint.search import Hit, Pattern
 
 
@@ -44,7 +45,7 @@ class AddressSpace(Layer):
     def __init__(
         self,
         vmas: Sequence[Vma],
-        pages: Layer | None,
+        pages: Pagemap | None,
         segment: Callable[[Vma], Layer],
         page_size: int,
         unknown: str = "",
@@ -107,9 +108,14 @@ class AddressSpace(Layer):
             if region:
                 yield region
 
-    def resident(self, vma: Vma) -> int:
+    def resident_of(self, vma: Vma) -> int:
         """How many bytes of a mapping the dump holds, parents and shared segments included."""
-        return sum(piece.size for piece in self.mapped(vma, vma.start, vma.end) if piece.state is State.DATA)
+        own = self._pages
+        if vma.kind not in _IN_SEGMENTS:
+            return own.resident(vma.start, vma.end) if own is not None else 0
+        if own is not None and own.touches(vma.start, vma.end):
+            return self.resident(vma.start, vma.end)
+        return self._segment(vma).resident(vma.offset, vma.offset + vma.size)
 
     def lost(self, ranges: Iterable[tuple[int, int]] | None = None) -> list[Piece]:
         """What should be in the dump and can't be read, in all of it or in ``ranges``."""

@@ -76,7 +76,12 @@ class PagesError(DyncritError):
 
 
 class Layer(ABC):
-    """Memory that can be read by address."""
+    """Memory that can be read by address.
+
+    ``damage`` says why it isn't known what else it may have, where a part of it can't be read.
+    """
+
+    damage: str = ""
 
     @abstractmethod
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
@@ -91,6 +96,10 @@ class Layer(ABC):
             raise DyncritError(f"{length} bytes at {address:#x}: 0 to {MOST_READ} can be read at a time")
         pieces = list(self.readable(address, address + length))
         return b"".join([bytes(piece.size) if piece.pages is None else piece.view() for piece in pieces])
+
+    def resident(self, start: int, end: int) -> int:
+        """How many bytes of a range are data."""
+        return sum(piece.size for piece in self.pieces(start, end) if piece.state is State.DATA)
 
     def readable(self, start: int, end: int) -> Iterator[Piece]:
         """The pieces of a range, data and zeros; raises PagesError at the first that is anything else."""

@@ -28,6 +28,10 @@ class Segment(Layer):
         self._pages = pages
         self._unknown = unknown
 
+    def resident(self, start: int, end: int) -> int:
+        """How many bytes of a range are data."""
+        return self._pages.resident(start, end)
+
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """Where a range of the segment stands."""
         untouched = State.MISSING if self._unknown else State.ZERO

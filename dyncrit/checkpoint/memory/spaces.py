@@ -57,6 +57,14 @@ class AddressSpaces:
             return AddressSpace(vmas, None, self.segment, size, unknown=f"{name} is missing")
         return AddressSpace(vmas, pages, self.segment, pages.page_size, pages.damage)
 
+    def page_size_of(self, pid: int, mm: DynamicMessage | None) -> int:
+        """The page size of a process in bytes: the one it was told, else what its pages image tells."""
+        told = told_page_size(mm) or self.page_size
+        if told:
+            return told
+        pages = self.pagemap(f"pagemap-{pid}.img")
+        return pages.page_size if pages else PAGE_SIZES[0]
+
     @cached_property
     def page_size(self) -> int | None:
         """The page size in bytes that the first process was told that was told any; None if none was."""

@@ -63,16 +63,6 @@ NAMESPACE_FLAGS: Mapping[int, str] = {  # CLONE_NEW*, <linux/sched.h>
 
 SECCOMP_MODES: Mapping[int, str] = {0: "disabled", 1: "strict", 2: "filter"}  # <linux/seccomp.h>
 
-SCHEDULING_POLICIES: Mapping[int, str] = {  # <linux/sched.h>
-    0: "SCHED_OTHER",
-    1: "SCHED_FIFO",
-    2: "SCHED_RR",
-    3: "SCHED_BATCH",
-    5: "SCHED_IDLE",
-    6: "SCHED_DEADLINE",
-    7: "SCHED_EXT",
-}
-
 SOCKET_FAMILIES = DICTS["sk"]["family"]
 SOCKET_TYPES = DICTS["sk"]["type"]
 SOCKET_STATES: Mapping[int, str] = {

@@ -22,6 +22,8 @@ Kind: TypeAlias = Literal[
 BLOCK_SIZE = 512
 MAX_NAME_SIZE = 4096
 _MAX_PAX_SIZE = 1 << 20
+_MAX_EXTENSIONS = 32
+_MAX_RECORDS = 10_000
 _MAX_GLOBAL_RECORDS = 1 << 10
 _MAX_RUNS = 1 << 16
 _MAX_DIGITS = 20
@@ -105,8 +107,12 @@ class _Reader:
         """The next member, with what headers before its own say of it; None at the end."""
         said: dict[str, str] = {}
         first = self._position
+        extensions = 0
         while (header := self._header()) is not None:
             kind = header.info.type
+            extensions += 1
+            if extensions > _MAX_EXTENSIONS:
+                raise self._error(f"more than {_MAX_EXTENSIONS} extended headers of one member", first)
             if kind in _PAX:
                 records = self._pax_records(self._extension(header, _MAX_PAX_SIZE), header.position)
                 (self._global if kind == b"g" else said).update(records)
@@ -163,6 +169,8 @@ class _Reader:
             if not equals or content[end - 1 : end] != b"\n":
                 raise self._error(f"a damaged record at byte {position} of a pax header", header)
             position = end
+            if len(records) >= _MAX_RECORDS:
+                raise self._error(f"more than {_MAX_RECORDS} records in a pax header", header)
             if key in {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}:  # version 0.0 repeats them
                 sparse.append(_text(value))
             else:

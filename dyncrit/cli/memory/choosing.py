@@ -61,7 +61,6 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def processes_with_memory(checkpoint: Checkpoint, pid: int | None) -> list[Process]:
     """The processes that have memory: the one asked for, or all."""
     from dyncrit.errors import DyncritError
-    from dyncrit.explore.views.rows import require_processes
 
     if pid is not None:
         process = checkpoint.processes[pid]
@@ -73,8 +72,8 @@ def processes_with_memory(checkpoint: Checkpoint, pid: int | None) -> list[Proce
             _ = process.memory
             found.append(process)
     if not found:
-        require_processes(checkpoint)
-        report(checkpoint.problems)
+        checkpoint.require_processes()
+        report(checkpoint.all_problems)
         raise DyncritError("no process with memory in it", checkpoint.name)
     return found
 
@@ -105,7 +104,7 @@ def select_ranges(
 
 def resident_bytes(space: AddressSpace) -> int:
     """How much of a process's memory the dump holds, parents included."""
-    return sum(space.resident(vma) for vma in space.vmas)
+    return sum(space.resident_of(vma) for vma in space.vmas)
 
 
 def mapping_name(vma: Vma | None) -> str:

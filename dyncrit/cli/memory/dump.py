@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,6 @@ def command(
     All mappings of which the dump holds something, or those that are asked for; prints where each stands.
     """
     from dyncrit.atomic import open_atomic
-    from dyncrit.checkpoint.memory.layer import State
     from dyncrit.cli.progress import advancing
     from dyncrit.errors import DyncritError
     from dyncrit.explore.memory_dump import dump_ranges
@@ -63,13 +63,12 @@ def command(
         if not chosen:
             raise click.UsageError("nothing of its memory fits what is asked for")
         if not (prot or kinds or ranges):
-            chosen = [(vma.start, vma.end) for vma in space.vmas if space.resident(vma)]
+            chosen = [(vma.start, vma.end) for vma in space.vmas if space.resident_of(vma)]
         if not chosen:
             note_lost(process)
-            report(found.problems)
+            report(found.all_problems)
             raise DyncritError("nothing of its memory is in the dump", f"process {process.pid}")
-        pieces = (piece for span in chosen for piece in space.pieces(*span))
-        total = sum(piece.size for piece in pieces if piece.state is State.DATA)
+        total = partial(_data_in, space, chosen)
         with open_atomic(output) as file, advancing("writing", total) as progress:
             written = dump_ranges(space, chosen, file, progress)
         if as_json:
@@ -78,7 +77,11 @@ def command(
         else:
             _print_dumped(space, written)
         note_lost(process, chosen)
-        return report(found.problems)
+        return report(found.all_problems)
+
+
+def _data_in(space: AddressSpace, ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(space.resident(start, end) for start, end in ranges)
 
 
 def _print_dumped(space: AddressSpace, written: Iterable[DumpedRange]) -> None:
@@ -95,5 +98,5 @@ def _print_dumped(space: AddressSpace, written: Iterable[DumpedRange]) -> None:
         )
         for item in written
     )
-    heads = ("offset", "range", "KiB held", "KiB in files", "KiB lost", "name")
+    heads = ("offset", "range", "KiB held", "KiB not dumped", "KiB lost", "name")
     print_table(heads, rows, numbers=heads[:1] + heads[2:5])

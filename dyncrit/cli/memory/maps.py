@@ -35,19 +35,20 @@ def command(ctx: click.Context, checkpoint: Path, pid: int | None, as_json: bool
         else:
             for number, rows in chosen:
                 _print_maps(number, rows, headed=len(chosen) > 1)
-        return report(found.problems)
+        return report(found.all_problems)
 
 
 def _describe_maps(space: AddressSpace) -> Iterator[JsonObject]:
     for vma in space.vmas:
+        resident = space.resident_of(vma)
         yield {
             "start": f"{vma.start:x}",
             "end": f"{vma.end:x}",
             "permissions": vma.permissions,
             "offset": vma.offset,
             "size": vma.size,
-            "resident": space.resident(vma),
-            "resident_pages": space.resident(vma) // space.page_size,
+            "resident": resident,
+            "resident_pages": resident // space.page_size,
             "kind": vma.kind.value,
             "name": vma.name,
             "advice": list(vma.advice),

@@ -42,4 +42,4 @@ def command(
                 file.writelines(buffers(pieces))
             else:
                 file.writelines(f"{line}\n".encode() for line in hexdump(buffers(pieces), address))
-        return report(found.problems)
+        return report(found.all_problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +72,7 @@ def command(
     with opened(ctx, checkpoint) as found:
         for process in processes_with_memory(found, pid):
             chosen = select_ranges(process.memory, prot, kinds, ranges)
-            with advancing(f"searching {process.pid}", resident_bytes(process.memory)) as progress:
+            with advancing(f"searching {process.pid}", partial(resident_bytes, process.memory)) as progress:
                 for hit in find(process.memory, chosen, wanted, context=context, progress=progress):
                     count += 1
                     vma = process.memory.vma_at(hit.address)
@@ -82,7 +83,7 @@ def command(
             note_lost(process, chosen)
         if not count:
             say("no hits")
-        return report(found.problems)
+        return report(found.all_problems)
 
 
 def _pattern(text: str, is_hex: bool, is_regex: bool, ignore_case: bool, encoding: str | None) -> Pattern:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -51,7 +52,7 @@ def command(
     with opened(ctx, checkpoint) as found:
         for process in processes_with_memory(found, pid):
             chosen = select_ranges(process.memory, prot, kinds, ranges)
-            with advancing(f"reading {process.pid}", resident_bytes(process.memory)) as progress:
+            with advancing(f"reading {process.pid}", partial(resident_bytes, process.memory)) as progress:
                 for address, text in find(
                     process.memory, chosen, minimum=minimum, encoding=encoding, progress=progress
                 ):
@@ -60,4 +61,4 @@ def command(
                     else:
                         print_line(f"{address:012x} {one_line(text)}")
             note_lost(process, chosen)
-        return report(found.problems)
+        return report(found.all_problems)

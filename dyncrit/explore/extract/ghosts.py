@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,7 +102,7 @@ def _item(ghost: _Ghost, ghost_id: str, names: list[str]) -> Item:
     )
     if item.type.endswith("device"):
         device = number(message, "rdev")
-        item = replace(item, notes=(*item.notes, f"device {device >> 20}:{device & (1 << 20) - 1}"))
+        item = replace(item, notes=(*item.notes, f"device {os.major(device)}:{os.minor(device)}"))
     return item
 
 

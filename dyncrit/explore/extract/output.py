@@ -81,6 +81,7 @@ class Output:
         self.items: list[Item] = []
         self.used = 0
         self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def add(self, item: Item) -> Item:
         """Put an item on the listing; raises DyncritError where there are more than any checkpoint has."""
@@ -141,10 +142,10 @@ class Output:
 
     def _free(self, place: str) -> str:
         """``place``, or the first of its likes with a number that is free."""
-        found, number = place, 1
+        found = place
         while found in self._taken:
-            number += 1
-            found = f"{place}~{number}"
+            self._numbers[place] = self._numbers.get(place, 1) + 1
+            found = f"{place}~{self._numbers[place]}"
         self._taken.add(found)
         return found
 

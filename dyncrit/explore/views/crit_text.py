@@ -14,8 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.fields import text
-from dyncrit.checkpoint.memory.pagemap import PAGE_SIZES
-from dyncrit.checkpoint.memory.spaces import told_page_size
 from dyncrit.codec.render import show_unix_name
 from dyncrit.explore.views.mappings import (
     UNKNOWN_PATH,
@@ -83,7 +81,7 @@ def rss_lines(checkpoint: Checkpoint, processes: Sequence[Process]) -> Iterator[
     path = _paths(checkpoint)
     for process in processes:
         yield str(process.pid)
-        page_size = told_page_size(process.mm) or PAGE_SIZES[0]
+        page_size = checkpoint.spaces.page_size_of(process.pid, process.mm)
         for entry in resident_of(checkpoint, process, page_size):
             yield from _resident_lines(entry, path, page_size)
 

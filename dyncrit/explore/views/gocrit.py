@@ -27,8 +27,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.fields import decode
-from dyncrit.checkpoint.memory.pagemap import PAGE_SIZES
-from dyncrit.checkpoint.memory.spaces import told_page_size
 from dyncrit.explore.views.crit_text import file_name
 from dyncrit.explore.views.mappings import (
     UNKNOWN_PATH,
@@ -148,7 +146,7 @@ def _path(files: FileTable, file_id: int) -> str:
 
 
 def _resident_rows(checkpoint: Checkpoint, process: Process) -> Iterator[JsonObject]:
-    page_size = told_page_size(process.mm) or PAGE_SIZES[0]
+    page_size = checkpoint.spaces.page_size_of(process.pid, process.mm)
     for entry in resident_of(checkpoint, process, page_size):
         yield _resident_row(entry, checkpoint.files, page_size)
 

@@ -31,7 +31,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dyncrit.checkpoint.names.signals import signal_name
-from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -43,21 +42,6 @@ if TYPE_CHECKING:
     from dyncrit.types import JsonObject
 
 _MAX_SIGNAL = 128
-
-
-def require_processes(checkpoint: Checkpoint) -> None:
-    """Raise ImageError for what has no processes to show: a pre-dump, or images without pstree.img."""
-    if checkpoint.is_full:
-        return
-    if checkpoint.images.numbers("core"):
-        raise ImageError(
-            "pstree.img is missing: without it, nothing tells which processes there are", checkpoint.name
-        )
-    raise ImageError(
-        "a pre-dump, which holds memory but no processes (there is no pstree.img); "
-        "give the dump that it was made for",
-        checkpoint.name,
-    )
 
 
 def thread_rows(_checkpoint: Checkpoint, processes: Sequence[Process]) -> Iterator[JsonObject]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyncrit.checkpoint.engine import documents
+from dyncrit.checkpoint import documents
 from dyncrit.checkpoint.engine.container import Container, read_container
 from dyncrit.checkpoint.problems import Problems
 from dyncrit.checkpoint.storage.archive import open_archive, open_archive_view

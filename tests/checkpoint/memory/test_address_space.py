@@ -193,7 +193,7 @@ def test_regions_tell_of_each_mapping_what_is_there_and_what_is_not(one_process,
             (0x7000, 0x8000, "data"),
             (0x9000, 0xA000, "missing"),
         ]
-        assert [memory.resident(found) for found in memory.vmas] == [2 * PAGE, PAGE, 0]
+        assert [memory.resident_of(found) for found in memory.vmas] == [2 * PAGE, PAGE, 0]
         assert [
             next(word for word in ("lazy", "file 7", "vvar") if word in region.reason)
             for region in memory.regions()
@@ -349,7 +349,7 @@ def test_the_demo_holds_what_its_source_wrote(corpus, folder):
         base = 0x100000000000
         expected = [f"page {page} of the sparse mapping" if page % 3 == 0 else "" for page in range(64)]
         assert [string(base + page * PAGE) for page in range(64)] == expected
-        assert [memory.resident(vma) for vma in memory.vmas if vma.start >> 40 == 0x10] == [
+        assert [memory.resident_of(vma) for vma in memory.vmas if vma.start >> 40 == 0x10] == [
             11 * PAGE,
             0,
             PAGE,

@@ -170,7 +170,7 @@ def test_a_page_in_the_parent_that_the_parent_lacks_is_missing(load):
     parent, _ = load((0x1000, 1))
     layer, _ = load((0x1000, 2, PARENT), parent=parent)
     assert layer.read(0x1000, PAGE) == b"\1" * PAGE
-    with pytest.raises(PagesError, match="0x2000-0x2001: in the parent image, but that doesn't have it"):
+    with pytest.raises(PagesError, match="0x2000-0x2001: in the parent image, but that does not have it"):
         layer.read(0x2000, 1)
 
 

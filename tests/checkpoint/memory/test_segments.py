@@ -91,7 +91,7 @@ def test_shared_memory_is_read_from_its_pagemap_by_offset(one_process, vma, page
             (0x9000, 0xA000, "zero"),
         ]
         assert memory.read(0x7FFF, 2) == b"\0\2"
-        assert memory.resident(memory.vmas[0]) == PAGE
+        assert memory.resident_of(memory.vmas[0]) == PAGE
         assert not checkpoint.problems.errors
 
 

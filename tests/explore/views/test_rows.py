@@ -189,14 +189,14 @@ def test_environments_without_pages_are_said_to_be_unknown(data: Path, tmp_path:
 def test_a_pre_dump_is_called_one(data: Path) -> None:
     folder = data / "criu-4.2" / "pre-dump" / "maps00" / "1"
     with open_checkpoint(folder) as checkpoint, pytest.raises(ImageError, match="pre-dump"):
-        rows.require_processes(checkpoint)
+        checkpoint.require_processes()
 
 
 def test_a_dump_that_lost_its_tree_is_told_from_a_pre_dump(data: Path, tmp_path: Path) -> None:
     tree = shutil.copytree(data / "demo" / "tree", tmp_path / "tree")
     (tree / "pstree.img").unlink()
     with open_checkpoint(tree) as checkpoint, pytest.raises(ImageError, match=r"pstree\.img is missing"):
-        rows.require_processes(checkpoint)
+        checkpoint.require_processes()
 
 
 def test_every_cell_of_every_view_can_be_shown(corpus: Path) -> None:

@@ -1,0 +1,1 @@
+"""Whether a checkpoint is whole: rules across its images."""

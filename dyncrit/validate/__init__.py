@@ -1,0 +1,1 @@
+"""A schema validated: against the image table, a baseline and real images, and over a git history."""
