@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.lazy import LazyGroup
 from dyncrit.cli.streams import say
 from dyncrit.errors import DyncritError
 from dyncrit.version import __version__
@@ -46,19 +46,8 @@ _OK, _BAD_DATA, _USAGE = 0, 1, 2
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called (or listed)."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        """The names of all commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command with this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
-        return command
+class _Commands(LazyGroup):
+    """All commands."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a pipe that nobody reads any more is told from click's own view of it."""
@@ -73,7 +62,8 @@ class _PipeClosedError(Exception):
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Commands,
+    modules=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: dyncrit decode --pretty -i core-1.img",
 )

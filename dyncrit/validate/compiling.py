@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from dyncrit.errors import SchemaError
 from dyncrit.findings import Finding, Rule
 from dyncrit.schema.pool import build_pool
+from dyncrit.schema.protoc import BETWEEN, FOLDER, run_protoc
 from dyncrit.schema.schema import Schema, SchemaSource
 
 if TYPE_CHECKING:
@@ -43,26 +39,7 @@ PROTOC_WARNINGS = Rule(
 )
 RULES = (COMPILES, ONE_POOL, PROTOC_WARNINGS)
 
-_TIMEOUT = 120
 _MAX_FINDINGS = 200
-_FOLDER = "protos"
-_BETWEEN = "-- each file alone"
-
-# As in dyncrit.schema.protoc: a child of our own works on copies, so that no file's name is taken for an
-# option and its stderr is ours. All files at once first; what then fails is asked of each file alone.
-_CHILD = f"""
-import sys
-from importlib.resources import files
-from grpc_tools import protoc
-options = ["protoc", "--include_imports", "--include_source_info",
-           f"-I{{files('grpc_tools') / '_proto'}}", "-I{_FOLDER}"]
-names = [f"{_FOLDER}/{{name}}" for name in sys.argv[1:]]
-if protoc.main([*options, "-oall", *names]) == 0:
-    sys.exit(0)
-sys.stderr.write("{_BETWEEN}\\n")
-sys.stderr.flush()
-sys.exit(max(protoc.main([*options, f"-o{{i}}", name]) for i, name in enumerate(names)))
-"""
 
 _LINE = re.compile(r"(?P<file>.+?\.proto):(?:(?P<line>\d+):\d+:)? *(?P<warning>warning: *)?(?P<message>\S.*)")
 _LOG = re.compile(r"^\[libprotobuf|^[IWEF]\d{4} |^WARNING: All log messages")
@@ -82,28 +59,8 @@ def compile_files(source: SchemaFiles) -> Compiled:
 
     Raises SchemaError only where protoc can't be run to its end.
     """
-    tree = source.tree
-    with tempfile.TemporaryDirectory(prefix="dyncrit-validate-") as work:
-        for name, content in tree.files.items():
-            path = Path(work, _FOLDER, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        child = [sys.executable, "-P", "-c", _CHILD, *tree.names]
-        try:
-            result = subprocess.run(  # noqa: S603 (our own interpreter, no shell)
-                child,
-                cwd=work,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise SchemaError(f"protoc took over {_TIMEOUT} s", source.name) from error
-        findings = _findings(result.stderr.decode("utf-8", "replace"), source, failed=bool(result.returncode))
-        made = sorted(path for path in Path(work).iterdir() if path.is_file())
-        files = () if result.returncode else tuple(_merge(made))
-    return Compiled(files, tuple(findings))
+    made = run_protoc(source.tree, source.name, source_info=True)
+    return Compiled(made.files, tuple(_findings(made.said, source, failed=made.failed)))
 
 
 def load_schema(compiled: Compiled, source: SchemaFiles, table: ImageTable) -> Schema:
@@ -131,18 +88,9 @@ def _copy(file: FileDescriptorProto) -> FileDescriptorProto:
     return copy
 
 
-def _merge(parts: list[Path]) -> Iterator[FileDescriptorProto]:
-    seen: set[str] = set()
-    for part in parts:
-        for file in FileDescriptorSet.FromString(part.read_bytes()).file:
-            if file.name not in seen:
-                seen.add(file.name)
-                yield file
-
-
 def _findings(stderr: str, source: SchemaFiles, *, failed: bool) -> list[Finding]:
     """Errors of single files where there are some, else what is wrong only with all files at once."""
-    together, between, alone = stderr.partition(f"{_BETWEEN}\n")
+    together, between, alone = stderr.partition(f"{BETWEEN}\n")
     rule = COMPILES if failed else ONE_POOL
     found = dict.fromkeys(_parse(alone if failed and between else together, source, rule))
     findings = list(found)
@@ -153,7 +101,7 @@ def _findings(stderr: str, source: SchemaFiles, *, failed: bool) -> list[Finding
 
 def _parse(stderr: str, source: SchemaFiles, rule: Rule) -> Iterator[Finding]:
     for line in stderr.splitlines():
-        text = line.strip().removeprefix(f"{_FOLDER}/")
+        text = line.strip().removeprefix(f"{FOLDER}/")
         if not text or _LOG.search(text):
             continue
         match = _LINE.fullmatch(text)

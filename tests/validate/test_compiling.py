@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dyncrit.errors import SchemaError
+from dyncrit.schema import protoc
 from dyncrit.validate import compiling
 from dyncrit.validate.source import schema_files
 
@@ -82,7 +83,7 @@ def test_remark_of_protoc_is_a_note(found: Callable[..., list[Finding]]) -> None
 def test_protoc_that_never_ends_is_an_error(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "_TIMEOUT", -1)
+    monkeypatch.setattr(protoc, "_TIMEOUT", -1)
     source = schema_files(write({"images/good.proto": GOOD}))
     with pytest.raises(SchemaError, match="took over"):
         compiling.compile_files(source)
@@ -91,7 +92,7 @@ def test_protoc_that_never_ends_is_an_error(
 def test_protoc_that_fails_without_a_word_is_a_finding(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling.sys, "executable", "/bin/false")
+    monkeypatch.setattr(protoc.sys, "executable", "/bin/false")
     compiled = compiling.compile_files(schema_files(write({"images/good.proto": GOOD})))
     assert compiled.files == ()
     assert "did not say why" in compiled.findings[0].message

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from dyncrit.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "list": "dyncrit.cli.schema.list",
@@ -17,19 +17,8 @@ _COMMANDS = {
 }
 
 
-class _Group(click.Group):
-    """A group whose commands are imported when they are called (or listed)."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(_COMMANDS[cmd_name]).command
-        return command
-
-
-@click.group("schema", cls=_Group, epilog="Example: dyncrit --proto-dir ~/criu schema show")
+@click.group(
+    "schema", cls=LazyGroup, modules=_COMMANDS, epilog="Example: dyncrit --proto-dir ~/criu schema show"
+)
 def command() -> None:
     """Tell about the schema: its messages and the image table."""
