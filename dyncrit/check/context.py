@@ -110,6 +110,7 @@ class Context:
         self.pages = pages
         self.deep = deep
         self.images = SharedImages(checkpoint)
+        self._damaged: tuple[int, frozenset[str]] = (0, frozenset())
 
     def messages(self, name: str) -> list[DynamicMessage]:
         """The messages of an image; none if it isn't there."""
@@ -120,9 +121,12 @@ class Context:
         return self.images.first(name)
 
     @property
-    def damaged(self) -> set[str]:
+    def damaged(self) -> frozenset[str]:
         """The names of the images that turned out to be damaged so far."""
-        return {problem.place for problem in self.images.problems}
+        count = len(self.images.problems)
+        if count != self._damaged[0]:
+            self._damaged = count, frozenset(problem.place for problem in self.images.problems)
+        return self._damaged[1]
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -83,7 +83,7 @@ def _network(context: Context) -> Iterator[Finding]:
         settings = context.first(f"netns-{identity}.img")
         wanted = [] if is_old else ["netns"]
         if settings is None or not optional(settings, "ext_key"):
-            wanted.append("netdev")
+            wanted += ["netdev", "ifaddr", "route"]
         for stem in wanted:
             if stem not in present:
                 text = f"missing; process {task.pid} is in the network namespace {identity}"

@@ -102,7 +102,7 @@ def _tree_present(context: Context) -> Iterator[Finding]:
     if context.checkpoint.is_pre_dump:
         return
     if _PSTREE not in context.names:
-        yield Finding.of(TREE_PRESENT, "missing; core images tell that there were tasks", _PSTREE)
+        yield Finding.of(TREE_PRESENT, "missing; it tells which tasks there are", _PSTREE)
     elif not context.tasks and not context.is_damaged(_PSTREE):
         yield Finding.of(TREE_PRESENT, "it has no tasks", _PSTREE)
 
@@ -196,9 +196,23 @@ def _task_images(context: Context) -> Iterator[Finding]:
             wanted += own
             if task.ids is None:
                 wanted.append(f"ids-{task.pid}.img")
+            wanted += _before_core(task)
         yield from _missing(context, wanted, whose)
         for tid in task.threads[1:] if task.is_alive else ():
             yield from _missing(context, [f"core-{tid}.img"], f"thread {tid} of process {task.pid}")
+
+
+def _before_core(task: Task) -> Iterator[str]:
+    """Images of what later releases have in the core image: timers since CRIU 1.3, creds 2.0, actions 3.1."""
+    core = task.core
+    if core is None or not core.HasField("tc"):  # which is another rule's affair
+        return
+    if not core.thread_core.HasField("creds"):
+        yield f"creds-{task.pid}.img"
+    if not core.tc.sigactions:
+        yield f"sigacts-{task.pid}.img"
+    if not core.tc.HasField("timers"):
+        yield f"itimers-{task.pid}.img"
 
 
 def _missing(context: Context, names: Iterable[str], whose: str) -> Iterator[Finding]:

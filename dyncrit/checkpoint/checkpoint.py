@@ -98,7 +98,11 @@ class Checkpoint:
     @property
     def is_pre_dump(self) -> bool:
         """Whether it holds memory only, for another dump to build on."""
-        return not self.is_full and not self.images.numbers("core")
+        if self.is_full or self.images.numbers("core"):
+            return False
+        has_memory = any(self.images.numbers(stem) for stem in ("pagemap", "pagemap-shmem", "pages"))
+        # CRIU leaves the version out of a pre-dump's inventory
+        return has_memory or (self.inventory is not None and not self.inventory.img_version)
 
     @cached_property
     def has_pages(self) -> bool:

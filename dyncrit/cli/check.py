@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import checkpoint_options, chosen_limits, opened
+from dyncrit.cli.choice import SchemaChoice
 from dyncrit.cli.findings import findings_options, finish
 from dyncrit.cli.streams import print_line
 
@@ -58,12 +59,17 @@ def command(
     """
     from dyncrit.check.checking import all_rules, check
 
+    if rules is not None and not _ids(rules):
+        raise click.UsageError("--rules names no rule")
     chosen = _chosen(all_rules(), _ids(rules), _ids(",".join(ignore)))
+    _refuse_unapplied(_ids(rules), without_pages=without_pages, deep=deep)
     if list_rules:
         _print_rules([rule for rule in all_rules() if chosen is None or rule.id in chosen])
         return 0
     if path is None:
         raise click.UsageError("Missing argument 'CHECKPOINT'.")
+    if ctx.ensure_object(SchemaChoice).criu:
+        raise click.UsageError("--criu has no say in checks: the newest schema reads images of every release")
     if deep and without_pages:
         raise click.UsageError("--deep reads pages images, which --without-pages leaves out")
     with opened(ctx, path) as checkpoint:
@@ -83,6 +89,17 @@ def _chosen(known: Collection[Rule], wanted: list[str], ignored: list[str]) -> s
     if unknown := [name for name in (*wanted, *ignored) if name not in ids]:
         raise click.UsageError(f"there is no rule {unknown[0]}; --list-rules lists them")
     return (set(wanted) or ids) - set(ignored) if wanted or ignored else None
+
+
+def _refuse_unapplied(wanted: Collection[str], *, without_pages: bool, deep: bool) -> None:
+    """Say of rules that were asked for by name that other options leave them out."""
+    from dyncrit.check.checking import checks
+
+    for item in checks():
+        if item.rule.id in wanted and item.needs_depth and not deep:
+            raise click.UsageError(f"the rule {item.rule.id} needs --deep")
+        if item.rule.id in wanted and item.needs_pages and without_pages:
+            raise click.UsageError(f"the rule {item.rule.id} needs pages, which --without-pages leaves out")
 
 
 def _print_rules(rules: Collection[Rule]) -> None:

@@ -118,6 +118,8 @@ def verify_image(file: BinaryIO, name: str, schema: Schema, *, pretty: bool = Fa
             if difference := _difference(source, frame, schema, pretty=style):
                 return Verdict(name, "differs", str(difference), difference)
     except RawImageError as error:
+        if schema.table.by_file_name(os.path.basename(name)) is not None:  # noqa: PTH119 (may be no path)
+            return Verdict(name, "failed", f"{name}: {error.problem}")
         return Verdict(name, "skipped", error.problem)
     except (DyncritError, OSError) as error:
         return Verdict(name, "failed", _problem(error, name))

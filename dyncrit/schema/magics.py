@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NOT_IMAGES = frozenset({"RAW_IMAGE", "IMG_COMMON", "IMG_SERVICE", "KDAT"})
-_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)_MAGIC[ \t]+(\w+)", re.MULTILINE)
+_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)_MAGIC(?:[ \t]|\\\r?\n)+\(?[ \t]*(\w+)", re.MULTILINE)
 _MAX_SIZE = 1 << 20
 
 
@@ -45,6 +45,6 @@ def parse_magics(text: str) -> dict[str, int]:
 
 
 def _value(text: str, magics: Mapping[str, int]) -> int | None:
-    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}[uU]?", text):
-        return int(text.rstrip("uU"), 16)
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}[uU]?[lL]{0,2}", text):
+        return int(text.rstrip("uUlL"), 16)
     return magics.get(text.removesuffix("_MAGIC"))

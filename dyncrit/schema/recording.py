@@ -138,14 +138,18 @@ def _check_release(release: str, known: list[str]) -> None:
 
 
 def _numbers(release: str) -> list[int]:
-    return [int(part) for part in release.split(".")]
+    numbers = [int(part) for part in release.split(".")]
+    return numbers + [0] * (3 - len(numbers))  # 4.2.0 is 4.2
 
 
 def _checked_date(date: str) -> str:
+    problem = f"{date!r} is no date; expected one like 2025-11-13"
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", date):
+        raise SchemaError(problem)
     try:
         return calendar_date.fromisoformat(date).isoformat()
     except ValueError:
-        raise SchemaError(f"{date!r} is no date; expected one like 2025-11-13") from None
+        raise SchemaError(problem) from None
 
 
 def _rows(files: Iterable[FileDescriptorProto], place: str) -> _Rows:

@@ -145,8 +145,12 @@ class Repository:
         with tempfile.TemporaryDirectory(prefix="dyncrit-git-") as work:
             for blob, content in zip(blobs, self._contents(blobs), strict=True):
                 path = Path(work, blob.path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+                except OSError as error:
+                    problem = f"can't be written as a file: {error.strerror}"
+                    raise GitError(problem, str(self.folder), blob.path[:200]) from error
             yield Path(work)
 
     def _commits(self, *arguments: str) -> Iterator[Commit]:

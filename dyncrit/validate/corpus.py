@@ -111,8 +111,11 @@ def corpus_findings(subject: Subject, schema: Schema, folder: Path, baseline: Ba
         name = path.relative_to(folder).as_posix()
         try:
             yield from _image(path, name, schema, usage)
-        except RawImageError:
-            usage.raw += 1
+        except RawImageError as error:
+            if schema.table.by_file_name(path.name) is None:
+                usage.raw += 1
+            else:
+                yield Finding.of(DECODES, error.problem, str(path))
         except (ImageError, OSError) as error:
             reason = str(error.strerror) if isinstance(error, OSError) else str(error)
             yield Finding.of(DECODES, reason, str(path))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 HEADS = frozenset({"IMG_COMMON", "IMG_SERVICE", "KDAT"})
 """Magics that belong to no type of image: two that stand before others, and that of CRIU's own cache."""
 
-_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)_MAGIC[ \t]+(\w+)", re.MULTILINE)
-_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,8}|[1-9]\d{0,9}|0)[uU]?")
+_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)_MAGIC(?:[ \t]|\\\r?\n)+\(?[ \t]*(\w+)", re.MULTILINE)
+_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,8}|[1-9]\d{0,9}|0)[uU]?[lL]{0,2}")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MAX_SIZE = 1 << 20
 
@@ -53,7 +53,7 @@ def parse_defines(text: str) -> Iterator[Define]:
         position = match.start()
         name, content = match.groups()
         through = content.removesuffix("_MAGIC")
-        value = int(content.rstrip("uU"), 0) if _NUMBER.fullmatch(content) else values.get(through)
+        value = int(content.rstrip("uUlL"), 0) if _NUMBER.fullmatch(content) else values.get(through)
         if value is None:
             continue
         values.setdefault(name, value)

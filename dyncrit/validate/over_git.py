@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dyncrit.validate.baseline import Baseline
 
 _LINE = re.compile(r"\bline \d+")
+_NEAREST = re.compile(r"nearest to \S+")
 
 Key = tuple[str, str, str]
 """What makes two findings of different commits the same: rule, file and message; lines move."""
@@ -118,7 +119,9 @@ class _Walk:
 
 
 def _key(finding: Finding) -> Key:
-    return finding.rule.id, finding.file, _LINE.sub("", finding.message)
+    """What tells a finding from others: not the folder, since CRIU moved its schema from one to another."""
+    message = _NEAREST.sub("", _LINE.sub("", finding.message))
+    return finding.rule.id, finding.file.rpartition("/")[2], message
 
 
 def _with_commit(finding: Finding, introduced: Mapping[Key, Commit]) -> Finding:

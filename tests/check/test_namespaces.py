@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dyncrit.check.checking import check
+from dyncrit.checkpoint import open_checkpoint
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Copy
 
     from dyncrit import Image
@@ -82,3 +88,14 @@ def test_a_filter_that_builds_on_a_later_one_is_found(tree: Copy) -> None:
     assert tree.change("seccomp.img", edit).found() == [
         ("seccomp-filters-resolve", "seccomp.img", "seccomp_filters[0].prev")
     ]
+
+
+@pytest.mark.parametrize("stem", ["ifaddr", "route"])
+def test_lost_addresses_and_routes_of_a_network_are_found(corpus: Path, tmp_path: Path, stem: str) -> None:
+    folder = tmp_path / "dump"
+    shutil.copytree(corpus / "criu-4.2" / "namespaces" / "shm-mp", folder)
+    folder.chmod(0o755)
+    (folder / f"{stem}-10.img").unlink()
+    with open_checkpoint(folder) as checkpoint:
+        found = check(checkpoint, pages=False).findings
+    assert [(finding.rule.id, finding.file) for finding in found] == [("network-images", f"{stem}-10.img")]

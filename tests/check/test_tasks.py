@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dyncrit.check.checking import check
+from dyncrit.checkpoint import open_checkpoint
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Copy
 
     from dyncrit import Image
@@ -147,3 +153,21 @@ def test_a_chain_of_very_many_processes_is_checked_in_no_time(tree: Copy) -> Non
     tree.write("pstree.img", "PSTREE", *entries)
     found = tree.found(rules=["session-leaders", "task-tree", "group-leaders"])
     assert found == []
+
+
+@pytest.mark.parametrize("name", ["creds-66.img", "sigacts-66.img", "itimers-66.img"])
+def test_an_image_that_only_old_tasks_have_is_missed(corpus: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "dump"
+    shutil.copytree(corpus / "criu-1.1" / "host" / "maps02", folder)
+    folder.chmod(0o755)
+    (folder / name).unlink()
+    with open_checkpoint(folder) as checkpoint:
+        found = check(checkpoint, pages=False).findings
+    assert [(finding.rule.id, finding.file) for finding in found] == [("task-images", name)]
+
+
+def test_an_inventory_alone_is_no_pre_dump(corpus: Path, tmp_path: Path) -> None:
+    shutil.copy(corpus / "demo" / "tree" / "inventory.img", tmp_path)
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert not checkpoint.is_pre_dump
+        assert {finding.file for finding in check(checkpoint).findings} == {"pstree.img"}

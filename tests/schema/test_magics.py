@@ -8,6 +8,7 @@ from dyncrit.errors import SchemaError
 from dyncrit.schema import magics
 from dyncrit.schema.magics import parse_magics, read_magics
 from dyncrit.schema.table import ImageTable
+from dyncrit.validate.header import parse_defines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,3 +112,13 @@ def test_upstreams_magics_are_all_in_the_table(suite: str, upstream: Callable[[s
     assert len(found) > 60
     assert table.with_magics(found) is table
     assert {row.magic for row in table.types if row.magic} == set(found.values())
+
+
+def test_a_value_may_be_in_parentheses_have_a_suffix_or_stand_on_the_next_line() -> None:
+    text = "#define A_MAGIC (0x1)\n#define B_MAGIC 0x2UL\n#define C_MAGIC \\\n\t0x3\n"
+    assert parse_magics(text) == {"A": 1, "B": 2, "C": 3}
+    assert {define.name: (define.value, define.line) for define in parse_defines(text)} == {
+        "A": (1, 1),
+        "B": (2, 2),
+        "C": (3, 3),
+    }
