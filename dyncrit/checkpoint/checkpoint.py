@@ -117,7 +117,7 @@ class Checkpoint:
     @cached_property
     def processes(self) -> ProcessTree:
         """The process tree. Images of tasks that it doesn't have are left alone, and said."""
-        if not self.is_full and not self.is_pre_dump:
+        if not self.is_full and self.images.numbers("core"):
             self.problems.error("pstree.img", "missing; without it, nothing tells which processes there are")
         tree = ProcessTree(self)
         self._find_strangers(tree)
