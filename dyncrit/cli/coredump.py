@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
+from dyncrit.cli.parameters import required_output
 from dyncrit.cli.streams import is_stdout, one_line, open_output, print_json, print_line, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command(
@@ -15,15 +19,7 @@ from dyncrit.cli.streams import is_stdout, one_line, open_output, print_json, pr
 )
 @CHECKPOINT
 @click.option("-p", "--pid", type=int, required=True, help="The process.")
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The core file.",
-)
+@required_output("FILE", "The core file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @checkpoint_options
 @click.pass_context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import checkpoint_options, chosen_limits, opened, report
+from dyncrit.cli.parameters import NEW_FOLDER
 from dyncrit.cli.streams import print_json, say
 from dyncrit.cli.tables import human_size, print_table
 
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("extract", epilog="Example: dyncrit extract checkpoint.tar.gz -o extracted/")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where the files go: a new folder, or an empty one.",
-)
+@NEW_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print the listing as JSON, as extract.json has it.")
 @checkpoint_options
 @click.pass_context

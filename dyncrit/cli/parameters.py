@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
 
@@ -53,12 +57,19 @@ class _Length(click.ParamType[int]):
         match = re.fullmatch(r"(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})([kKmMgG]?)", value)
         if not match:
             self.fail(f"{value!r} is no length; expected a number of bytes, 0x10, 4K", param, ctx)
-        return (
-            int(match[1], 0 if match[1].startswith("0x") else 10)
-            << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()]
-        )
+        return int(match[1], 0 if match[1].startswith("0x") else 10) << _SHIFTS[match[2].lower()]
 
 
 ADDRESS = _Address()
 RANGE = _Range()
 LENGTH = _Length()
+
+
+def required_output(metavar: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-o`` (``output``), for commands whose result never goes to stdout by itself."""
+    path = click.Path(path_type=Path)
+    return click.option("-o", "--out", "output", required=True, type=path, metavar=metavar, help=text)
+
+
+NEW_FOLDER = required_output("DIR", "Where the files go: a new folder, or an empty one.")
+"""``-o DIR`` for commands that fill a folder."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -38,8 +39,42 @@ _KINDS = (
 PID = click.option("-p", "--pid", type=int, help="The process; by default all, or the only one.")
 
 
+class Selection(NamedTuple):
+    """Which mappings the options choose; all of them without any."""
+
+    prot: str
+    kinds: tuple[str, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.prot or self.kinds or self.ranges)
+
+    def of(self, space: AddressSpace) -> list[tuple[int, int]]:
+        """The ranges of memory that are chosen."""
+        from dyncrit.checkpoint.memory.vma import VmaKind
+        from dyncrit.errors import DyncritError
+        from dyncrit.explore.selection import select
+
+        wanted = [VmaKind(kind) for kind in self.kinds]
+        try:
+            return select(space, protection=self.prot, kinds=wanted, ranges=self.ranges)
+        except DyncritError as error:
+            raise click.UsageError(str(error)) from None
+
+
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that choose mappings."""
+    """Options that choose mappings (``selection``)."""
+
+    @wraps(function)
+    def selecting(
+        *arguments: Any,
+        prot: str,
+        kinds: tuple[str, ...],
+        ranges: tuple[tuple[int, int], ...],
+        **options: Any,
+    ) -> Any:
+        return function(*arguments, selection=Selection(prot, kinds, ranges), **options)
+
     options = (
         click.option(
             "--prot", default="", metavar="r-x", help="Mappings with this protection, as in maps; ? for any."
@@ -54,8 +89,8 @@ def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--range", "ranges", multiple=True, type=RANGE, metavar="START-END", help="Only there."),
     )
     for option in reversed(options):
-        function = option(function)
-    return function
+        selecting = option(selecting)
+    return selecting
 
 
 def processes_with_memory(checkpoint: Checkpoint, pid: int | None) -> list[Process]:
@@ -85,21 +120,6 @@ def only_process(checkpoint: Checkpoint, pid: int | None) -> Process:
         pids = ", ".join(str(process.pid) for process in found)
         raise click.UsageError(f"there are several processes: name one with -p ({pids})")
     return found[0]
-
-
-def select_ranges(
-    space: AddressSpace, prot: str, kinds: tuple[str, ...], ranges: tuple[tuple[int, int], ...]
-) -> list[tuple[int, int]]:
-    """The ranges of memory that the options choose."""
-    from dyncrit.checkpoint.memory.vma import VmaKind
-    from dyncrit.errors import DyncritError
-    from dyncrit.explore.selection import select
-
-    wanted = [VmaKind(kind) for kind in kinds]
-    try:
-        return select(space, protection=prot, kinds=wanted, ranges=ranges)
-    except DyncritError as error:
-        raise click.UsageError(str(error)) from None
 
 
 def resident_bytes(space: AddressSpace) -> int:

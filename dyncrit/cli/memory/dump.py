@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
-from dyncrit.cli.memory.choosing import PID, mapping_name, only_process, select_ranges, selection_options
+from dyncrit.cli.memory.choosing import PID, mapping_name, only_process, selection_options
+from dyncrit.cli.parameters import required_output
 from dyncrit.cli.streams import is_stdout, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from dyncrit.checkpoint.memory.address_space import AddressSpace
+    from dyncrit.cli.memory.choosing import Selection
     from dyncrit.explore.memory_dump import DumpedRange
 
 
 @click.command("dump", epilog="Example: dyncrit memory dump checkpoint/ -p 1 --kind heap -o heap.bin")
 @CHECKPOINT
 @PID
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file to write.",
-)
+@required_output("FILE", "The file to write.")
 @selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print where what stands in FILE as JSON.")
 @checkpoint_options
 @click.pass_context
 def command(
-    ctx: click.Context,
-    checkpoint: Path,
-    pid: int | None,
-    output: Path,
-    prot: str,
-    kinds: tuple[str, ...],
-    ranges: tuple[tuple[int, int], ...],
-    as_json: bool,
+    ctx: click.Context, checkpoint: Path, pid: int | None, output: Path, selection: Selection, as_json: bool
 ) -> int:
     """Write memory to a file: mappings one after the other, sparse where they are zeros or not in the dump.
 
@@ -59,10 +46,10 @@ def command(
     with opened(ctx, checkpoint) as found:
         process = only_process(found, pid)
         space = process.memory
-        chosen = select_ranges(space, prot, kinds, ranges)
+        chosen = selection.of(space)
         if not chosen:
             raise click.UsageError("nothing of its memory fits what is asked for")
-        if not (prot or kinds or ranges):
+        if not selection:
             chosen = [(vma.start, vma.end) for vma in space.vmas if space.resident_of(vma)]
         if not chosen:
             note_lost(process)

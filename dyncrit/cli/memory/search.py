@@ -14,7 +14,6 @@ from dyncrit.cli.memory.choosing import (
     mapping_name,
     processes_with_memory,
     resident_bytes,
-    select_ranges,
     selection_options,
 )
 from dyncrit.cli.streams import one_line, print_json_line, print_line, say
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from dyncrit.checkpoint.memory.vma import Vma
     from dyncrit.checkpoint.search import Hit, Pattern
+    from dyncrit.cli.memory.choosing import Selection
     from dyncrit.types import JsonObject
 
 
@@ -54,9 +54,7 @@ def command(
     ignore_case: bool,
     encoding: str | None,
     context: int,
-    prot: str,
-    kinds: tuple[str, ...],
-    ranges: tuple[tuple[int, int], ...],
+    selection: Selection,
     as_json: bool,
 ) -> int:
     """Find PATTERN in memory: a line a hit, with its address, mapping and surroundings.
@@ -71,7 +69,7 @@ def command(
     count = 0
     with opened(ctx, checkpoint) as found:
         for process in processes_with_memory(found, pid):
-            chosen = select_ranges(process.memory, prot, kinds, ranges)
+            chosen = selection.of(process.memory)
             with advancing(f"searching {process.pid}", partial(resident_bytes, process.memory)) as progress:
                 for hit in find(process.memory, chosen, wanted, context=context, progress=progress):
                     count += 1

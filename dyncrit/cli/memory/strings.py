@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
-from dyncrit.cli.memory.choosing import (
-    PID,
-    processes_with_memory,
-    resident_bytes,
-    select_ranges,
-    selection_options,
-)
+from dyncrit.cli.memory.choosing import PID, processes_with_memory, resident_bytes, selection_options
 from dyncrit.cli.streams import one_line, print_json_line, print_line
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dyncrit.cli.memory.choosing import Selection
 
 _ENCODINGS = ("ascii", "utf-8", "utf-16le", "latin-1")
 
@@ -40,9 +36,7 @@ def command(
     pid: int | None,
     minimum: int,
     encoding: str,
-    prot: str,
-    kinds: tuple[str, ...],
-    ranges: tuple[tuple[int, int], ...],
+    selection: Selection,
     as_json: bool,
 ) -> int:
     """List the text in memory with its addresses, like the command of that name for files."""
@@ -51,7 +45,7 @@ def command(
 
     with opened(ctx, checkpoint) as found:
         for process in processes_with_memory(found, pid):
-            chosen = select_ranges(process.memory, prot, kinds, ranges)
+            chosen = selection.of(process.memory)
             with advancing(f"reading {process.pid}", partial(resident_bytes, process.memory)) as progress:
                 for address, text in find(
                     process.memory, chosen, minimum=minimum, encoding=encoding, progress=progress

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.parameters import NEW_FOLDER
 from dyncrit.cli.streams import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("stubs", epilog="Example: dyncrit schema stubs -o criu_stubs")
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where the files go: a new folder, or an empty one.",
-)
+@NEW_FOLDER
 @schema_options
 @click.pass_context
 def command(ctx: click.Context, output: Path) -> None:
