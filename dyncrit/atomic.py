@@ -1,12 +1,15 @@
-"""Files that appear whole or not at all: written beside, synced, renamed."""
+"""Files and folders that appear whole or not at all: written beside, synced, renamed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +44,38 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         neighbour.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
+    """A folder to write to, that becomes ``path`` when the block ends without an error.
+
+    ``path`` must not be there, or be an empty folder, which keeps its owner and mode. A new one that is
+    ``private`` is for the user only. Raises DyncritError and OSError.
+    """
+    target = Path(os.path.realpath(path))
+    exists = target.is_dir()
+    if target.exists() and not exists:
+        raise DyncritError("is no folder; name one that is new or empty", str(path))
+    if exists and any(target.iterdir()):
+        raise DyncritError("is not empty; name a new folder, or an empty one", str(path))
+    folder = (target if exists else target.parent) / f".dyncrit-{os.urandom(8).hex()}.new"
+    try:
+        folder.mkdir(0o700 if private else 0o777)
+    except OSError as error:
+        error.filename = str(path)  # the name that the caller knows
+        raise
+    try:
+        yield folder
+        if exists:
+            for entry in sorted(folder.iterdir()):
+                entry.rename(target / entry.name)
+            folder.rmdir()
+        else:
+            folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _open_private(neighbour: Path, path: str | os.PathLike[str]) -> BinaryIO:

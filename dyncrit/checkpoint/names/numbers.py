@@ -49,18 +49,6 @@ NAMESPACE_FIELDS: Mapping[str, str] = {
 }
 """The kinds of namespaces, as /proc/PID/ns calls them, by the fields of task_kobj_ids_entry."""
 
-NAMESPACE_FLAGS: Mapping[int, str] = {  # CLONE_NEW*, <linux/sched.h>
-    0x0000_0080: "time",
-    0x0002_0000: "mnt",
-    0x0200_0000: "cgroup",
-    0x0400_0000: "uts",
-    0x0800_0000: "ipc",
-    0x1000_0000: "user",
-    0x2000_0000: "pid",
-    0x4000_0000: "net",
-}
-"""The kinds of namespaces by the flag of clone(), as in ``ns_file_entry.ns_cflag``."""
-
 SECCOMP_MODES: Mapping[int, str] = {0: "disabled", 1: "strict", 2: "filter"}  # <linux/seccomp.h>
 
 SOCKET_FAMILIES = DICTS["sk"]["family"]
@@ -185,15 +173,6 @@ def rlimit_name(index: int, architecture: str = "") -> str:
     """
     names = (_RLIMITS_OF_MIPS if architecture == MIPS else _RLIMITS).split()
     return f"RLIMIT_{names[index] if 0 <= index < len(names) else index}"
-
-
-def rlimit_text(value: int) -> str:
-    """A limit as text.
-
-    >>> rlimit_text(64), rlimit_text(2**64 - 1)
-    ('64', 'unlimited')
-    """
-    return "unlimited" if value == UNLIMITED else str(value)
 
 
 def clock_name(clock: int) -> str:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from dyncrit.checkpoint.storage.compression import Limits
@@ -17,6 +14,7 @@ from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from dyncrit.checkpoint.problems import Problems
     from dyncrit.explore.extract.item import Item
@@ -33,38 +31,6 @@ _PIECE = 1 << 20
 _MAX_OFFSET = (1 << 63) - 1
 _TOO_LONG = frozenset({errno.ENAMETOOLONG})
 _TOO_LARGE = frozenset({errno.EFBIG, errno.EINVAL, errno.EOVERFLOW})
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write to, that becomes ``path`` when the block ends without an error.
-
-    ``path`` must not be there, or be an empty folder, which keeps its owner and mode. A new one is for the
-    user only. Raises DyncritError and OSError.
-    """
-    target = Path(os.path.realpath(path))
-    exists = target.is_dir()
-    if target.exists() and not exists:
-        raise DyncritError("is no folder; name one that is new or empty", str(path))
-    if exists and any(target.iterdir()):
-        raise DyncritError("is not empty; name a new folder, or an empty one", str(path))
-    try:
-        beside = tempfile.mkdtemp(prefix=".dyncrit-", dir=target if exists else target.parent)
-    except OSError as error:
-        error.filename = str(path)  # the name that the caller knows
-        raise
-    folder = Path(beside)
-    try:
-        yield folder
-        if exists:
-            for entry in sorted(folder.iterdir()):
-                entry.rename(target / entry.name)
-            folder.rmdir()
-        else:
-            folder.rename(target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 class Output:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dyncrit.atomic import new_folder
 from dyncrit.explore.extract.ghosts import extract_ghosts
-from dyncrit.explore.extract.output import Output, new_folder
+from dyncrit.explore.extract.output import Output
 from dyncrit.explore.extract.queues import extract_queues
 from dyncrit.explore.extract.raw import extract_raw
 from dyncrit.explore.extract.segments import extract_segments
@@ -48,9 +49,7 @@ def extract(
     What is missing or damaged stands in the notes of its item and in the checkpoint's problems. Raises
     DyncritError for a folder that isn't empty, and OSError.
     """
-    from pathlib import Path
-
-    with new_folder(Path(folder)) as new:
+    with new_folder(folder, private=True) as new:
         output = Output(new, checkpoint.problems, limits)
         for source in _SOURCES:
             source(checkpoint, output)
