@@ -43,7 +43,22 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
+
+
+def default_mode() -> int:
+    """The mode that a new file gets: what the process's umask leaves of 0666."""
+    return _DEFAULT_MODE & ~_umask()
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that names in a folder that were changed outlast a crash, where the system can do that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -90,7 +105,7 @@ def _copy_mode(target: Path, handle: int) -> None:
     try:
         status = target.stat()
     except FileNotFoundError:
-        os.fchmod(handle, _DEFAULT_MODE & ~_umask())
+        os.fchmod(handle, default_mode())
         return
     with suppress(PermissionError):
         os.fchown(handle, status.st_uid, status.st_gid)
@@ -104,12 +119,3 @@ def _umask() -> int:
             if line.startswith("Umask:"):
                 return int(line.split()[1], 8)
     return 0o022
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

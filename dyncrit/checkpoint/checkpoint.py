@@ -16,8 +16,10 @@ from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dyncrit.checkpoint.cgroups import Cgroups
+    from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.checkpoint.engine.container import Container
     from dyncrit.checkpoint.location import Location
     from dyncrit.checkpoint.mounts import MountNamespace
@@ -38,8 +40,10 @@ class Checkpoint:
     ``parent`` is the one that an incremental dump builds on, or None; then ``no_parent`` tells why.
     """
 
-    def __init__(self, location: Location, schema: Schema) -> None:
+    def __init__(self, location: Location, schema: Schema, path: Path | None = None) -> None:
         self.location = location
+        self.path = path
+        """The path that was opened; None for a parent that a link led to."""
         self.schema = schema
         self.name = location.images.name
         self.problems = Problems()
@@ -205,6 +209,23 @@ class Checkpoint:
         """The memory of all processes; :attr:`Process.memory` gives that of one."""
         parent = self.parent.spaces if self.parent is not None else None
         return AddressSpaces(self.images, self.files, parent, self.no_parent)
+
+    def edit(self, *, dry_run: bool = False) -> Edit:
+        """A change of this checkpoint, to be used as a context manager; with ``dry_run``, nothing is written.
+
+        All changes are made together when the block ends, and none if it raises. This object goes on
+        showing what was there before: open the checkpoint anew to see it as it is then.
+
+        >>> from dyncrit.checkpoint import open_checkpoint
+        >>> with open_checkpoint("tests/data/demo/tree") as checkpoint:
+        ...     with checkpoint.edit(dry_run=True) as edit:
+        ...         edit.images.remove("stats-dump")
+        ...         [change.name for change in edit.changes]
+        ['stats-dump']
+        """
+        from dyncrit.checkpoint.editing.edit import Edit
+
+        return Edit(self, dry_run=dry_run)
 
     def _find_strangers(self, tree: ProcessTree) -> None:
         """Say which images are of tasks that pstree.img lacks: left from dumps before, or mixed in."""

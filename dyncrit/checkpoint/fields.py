@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dyncrit.codec import wire
+from dyncrit.errors import DocumentError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,6 +41,23 @@ def text(message: DynamicMessage, name: str) -> str:
     """The value of a text field, "" where it isn't set; bytes that aren't UTF-8 as surrogate escapes."""
     value = getattr(message, name, "")
     return decode(value) if isinstance(value, bytes) else str(value)
+
+
+def set_text(message: DynamicMessage, name: str, value: str) -> None:
+    """Set a text field; surrogate escapes become the bytes that they stand for.
+
+    protobuf takes no text that isn't UTF-8 from Python, but reads it from the wire. Raises DocumentError for
+    other lone surrogates, which stand for nothing.
+    """
+    try:
+        setattr(message, name, value)
+    except ValueError:  # UnicodeEncodeError, or what protobuf in pure Python makes of it
+        number = message.DESCRIPTOR.fields_by_name[name].number
+        try:
+            data = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise DocumentError(f"no text: {value[:60]!a} has lone surrogates in it", name) from None
+        message.MergeFromString(wire.encode_field(number, wire.LENGTH, data))
 
 
 def enum_names(descriptor: Any, field: str) -> dict[int, str]:

@@ -92,11 +92,7 @@ class ImageSet:
 
     def read_frame(self, source: Source, name: str) -> Frame:
         """The frame of an open image; raises ImageError if it holds another type than its name says."""
-        frame = read_frame(source, self.schema.table, name)
-        expected = self.schema.table.by_file_name(name)
-        if expected is not None and frame.image_type.name != expected.name:
-            raise ImageError(f"expected an image of type {expected.name}, found {frame.image_type.name}")
-        return frame
+        return read_image_frame(source, name, self.schema)
 
     def numbers(self, stem: str) -> list[int]:
         """The numbers N of the images ``STEM-N.img`` that are there, in order.
@@ -120,3 +116,12 @@ class ImageSet:
                     continue
                 break
         return self._byte_order
+
+
+def read_image_frame(source: Source, name: str, schema: Schema) -> Frame:
+    """The frame of an image; raises ImageError if it holds another type than its name says."""
+    frame = read_frame(source, schema.table, name)
+    expected = schema.table.by_file_name(name)
+    if expected is not None and frame.image_type.name != expected.name:
+        raise ImageError(f"expected an image of type {expected.name}, found {frame.image_type.name}")
+    return frame

@@ -26,7 +26,8 @@ class Location(NamedTuple):
     """Where a checkpoint stands: ``images`` is the folder of its images.
 
     ``outer`` is the folder with the container engine's files beside them, or None for bare images. ``root``
-    is what is to be closed. ``annotations`` are those of an OCI image.
+    is what is to be closed. ``annotations`` are those of an OCI image. ``wrappings`` are the container images
+    around the checkpoint, the outermost first.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Location(NamedTuple):
     outer: FileTree | None
     root: FileTree
     annotations: Mapping[str, str]
+    wrappings: tuple[CheckpointImage, ...] = ()
 
 
 def locate(path: Path, limits: Limits | None = None) -> Location:
@@ -81,7 +83,8 @@ def _find(kind: str, root: FileTree, limits: Limits | None) -> Location:
                 return Location(kind, folder, tree, root, {})
         if image := _open_image(tree, limits):
             inner = _find("image", image.tree, limits)
-            return inner._replace(root=root, annotations=image.annotations)
+            wrappings = (image, *inner.wrappings)
+            return inner._replace(root=root, annotations=image.annotations, wrappings=wrappings)
         if tree.names() or len(folders) != 1:
             break
         tree = tree.folder(folders[0])  # an archive of one directory

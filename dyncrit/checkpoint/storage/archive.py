@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from dyncrit.checkpoint.storage.compression import Limits, compression_of, room_needed, unpack
 from dyncrit.checkpoint.storage.mapped import map_file, open_view
-from dyncrit.checkpoint.storage.tar import members
+from dyncrit.checkpoint.storage.tar import members, path_of
 from dyncrit.checkpoint.storage.tree import FileTree
 from dyncrit.errors import ImageError
 
@@ -55,11 +55,12 @@ def open_archive_view(
     """
     limits = limits or Limits()
     unpacked = 0
-    if compression_of(data) is not None:
+    compression = compression_of(data)
+    if compression is not None:
         with unpack(data, limits, name) as file:
             data = map_file(file)
         unpacked = len(data)
-    return ArchiveTree(_Archive(data, name, identity, limits, unpacked))
+    return ArchiveTree(_Archive(data, name, identity, limits, unpacked), compression=compression)
 
 
 class ArchiveTree(FileTree):
@@ -68,10 +69,16 @@ class ArchiveTree(FileTree):
     The tree that was opened lets go of the file when it is closed, the trees of folders leave it open.
     """
 
-    def __init__(self, archive: _Archive, prefix: tuple[str, ...] = ()) -> None:
-        """The folder ``prefix``, which is there, of an archive."""
+    def __init__(
+        self, archive: _Archive, prefix: tuple[str, ...] = (), compression: str | None = None
+    ) -> None:
+        """The folder ``prefix``, which is there, of an archive.
+
+        ``compression`` is how the archive is compressed: gzip, bzip2, xz, zstd or None.
+        """
+        self.compression = compression
+        self.prefix = prefix
         self._archive = archive
-        self._prefix = prefix
         self._folder = archive.folder(prefix)
         self._files: dict[str, _File] | None = None
         self.name = "/".join((archive.name, *prefix))
@@ -80,6 +87,24 @@ class ArchiveTree(FileTree):
     def unpacked(self) -> int:
         """How many bytes were unpacked to a temporary file."""
         return self._archive.unpacked
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes of the tar file that it is a folder of, unpacked."""
+        return self._archive.data
+
+    def shares(self, other: FileTree) -> bool:
+        """Whether another tree is a folder of the same tar file, opened as one."""
+        return isinstance(other, ArchiveTree) and other.data is self.data
+
+    def member_path(self, name: str) -> tuple[str, ...]:
+        """The steps from the archive's root to a file, links followed, or to where a new one would stand."""
+        item = self._folder.items.get(name)
+        if name in self._known() and isinstance(item, _Link):
+            found = self._archive.follow(self.prefix, item.target)
+            if found:
+                return found[0]
+        return (*self.prefix, name)
 
     def names(self) -> list[str]:
         """The names of the regular files in it, and of links to such, sorted."""
@@ -93,7 +118,7 @@ class ArchiveTree(FileTree):
         """The tree below one of its folders; closing that closes nothing."""
         if not isinstance(self._folder.items.get(name), _Folder):
             raise FileNotFoundError(2, "No such directory", self.path(name))
-        return ArchiveTree(self._archive, (*self._prefix, name))
+        return ArchiveTree(self._archive, (*self.prefix, name), self.compression)
 
     def size(self, name: str) -> int:
         """The size of a file in bytes."""
@@ -120,21 +145,21 @@ class ArchiveTree(FileTree):
     def linked_folder(self, link: str) -> ArchiveTree:
         """The folder that a link leads to within this archive; anywhere else there is none."""
         try:
-            found = self._archive.follow(self._prefix, link)
+            found = self._archive.follow(self.prefix, link)
         except _AstrayError as error:
             raise FileNotFoundError(2, f"No such directory in {self._archive.name} ({error})", link) from None
         if found is None or not isinstance(found[1], _Folder):
             raise FileNotFoundError(2, f"No such directory in {self._archive.name}", link)
-        return ArchiveTree(self._archive, found[0])
+        return ArchiveTree(self._archive, found[0], self.compression)
 
     @property
     def identity(self) -> tuple[object, ...]:
         """The archive's device and inode, and the folder in it."""
-        return (*self._archive.identity, self._prefix)
+        return (*self._archive.identity, self.prefix)
 
     def close(self) -> None:
         """Let go of the file and of temporary copies; what was given out of them stays readable."""
-        if not self._prefix:
+        if not self.prefix:
             self._archive.close()
 
     def __contains__(self, name: object) -> bool:
@@ -155,7 +180,7 @@ class ArchiveTree(FileTree):
     def _target(self, item: _Item) -> _Item | None:
         if not isinstance(item, _Link) or item.is_parent:
             return item
-        found = self._archive.follow(self._prefix, item.target)
+        found = self._archive.follow(self.prefix, item.target)
         return found[1] if found else None
 
 
@@ -202,6 +227,12 @@ class _Archive:
         self._counts: Counter[str] = Counter()
         self._index(members(data, name))
 
+    @property
+    def data(self) -> memoryview:
+        if self._data is None:
+            raise ValueError(f"{self.name} is closed")
+        return self._data
+
     def folder(self, prefix: tuple[str, ...]) -> _Folder:
         folder = self._root
         for name in prefix:
@@ -212,12 +243,10 @@ class _Archive:
         return folder
 
     def view(self, file: _File, place: str) -> memoryview:
-        if self._data is None:
-            raise ValueError(f"{self.name} is closed")
         if file.member is None:
-            return self._data[file.offset : file.offset + file.size]
+            return self.data[file.offset : file.offset + file.size]
         if file not in self._expanded:
-            self._expanded[file] = self._expand(file.member, self._data, place)
+            self._expanded[file] = self._expand(file.member, self.data, place)
         return self._expanded[file]
 
     def follow(self, start: tuple[str, ...], path: str) -> tuple[tuple[str, ...], _Item] | None:
@@ -277,21 +306,15 @@ class _Archive:
                 raise self._error(f"more than {bound} {what}", member)
 
     def _path(self, member: Member) -> tuple[str, ...]:
-        if member.name.startswith("/"):
-            raise self._error("an absolute name, which leads out of the archive", member)
-        path: list[str] = []
-        for step in member.name.split("/"):
-            if step == "..":
-                if not path:
-                    raise self._error("a name that leads out of the archive", member)
-                path.pop()
-            elif step not in {"", "."}:
-                path.append(step)
+        try:
+            path = path_of(member.name)
+        except ValueError as error:
+            raise self._error(str(error), member) from None
         if not path and member.kind != "folder":
             raise self._error("a name that leaves nothing to call it by", member)
         if len(path) > _MAX_DEPTH:
             raise self._error(f"more than {_MAX_DEPTH} folders deep", member)
-        return tuple(path)
+        return path
 
     def _item(self, member: Member, path: tuple[str, ...]) -> _Item:
         match member.kind:

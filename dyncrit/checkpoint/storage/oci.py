@@ -27,9 +27,9 @@ _MAX_DEPTH = 8
 _MAX_MANIFESTS = 256
 _MAX_LAYERS = 128
 
-_INDEX = "index.json"
+INDEX = "index.json"
 _LAYOUT = "oci-layout"
-_DOCKER_MANIFEST = "manifest.json"
+DOCKER_MANIFEST = "manifest.json"
 _CRIU_TAR = "criu.checkpoint.criu.tar"
 _INDEX_TYPES = ("image.index", "manifest.list")
 _MANIFEST_TYPES = ("image.manifest", "distribution.manifest.v")
@@ -52,17 +52,37 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class CheckpointImage:
-    """A checkpoint out of a container image: its files, and what the image's manifest says of it."""
+    """A checkpoint out of a container image: its files, and what the image's manifest says of it.
+
+    ``source`` is the tree of the container image, and ``manifest`` tells which image of those in it this is:
+    the digest in an OCI layout, of the manifest or of an archive in its place; the config's path in what
+    ``docker save`` writes. ``layers`` are its layers, lowest first.
+    """
 
     tree: FileTree
+    source: FileTree
+    manifest: str
+    layers: tuple[Layer, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+class Layer(NamedTuple):
+    """A layer of a container image: its files, and its path in the tree of the image."""
+
+    tree: ArchiveTree
+    path: str
 
 
 def is_image(tree: FileTree) -> bool:
     """Whether a tree is that of a container image: an OCI layout, or what ``docker save`` writes."""
     names = tree.names()
-    is_layout = _INDEX in names and (_LAYOUT in names or "blobs" in tree.folders())
-    return is_layout or (_DOCKER_MANIFEST in names and not _SURE_SIGNS & {*names})
+    is_layout = INDEX in names and (_LAYOUT in names or "blobs" in tree.folders())
+    return is_layout or (DOCKER_MANIFEST in names and not _SURE_SIGNS & {*names})
+
+
+def is_index(descriptor: Mapping[str, object]) -> bool:
+    """Whether a descriptor in an index stands for another index."""
+    return any(part in text_at(descriptor, "mediaType") for part in _INDEX_TYPES)
 
 
 def open_image(tree: FileTree, limits: Limits | None = None) -> CheckpointImage | None:
@@ -74,12 +94,20 @@ def open_image(tree: FileTree, limits: Limits | None = None) -> CheckpointImage 
     if not is_image(tree):
         return None
     reader = _Reader(tree, limits or Limits())
-    found = _of_layout(reader) if _INDEX in tree.names() else _of_docker(reader)
+    found = _of_layout(reader) if INDEX in tree.names() else _of_docker(reader)
     if found is None:
         raise ImageError(
             "a container image without a checkpoint: no layer has checkpoint/ or inventory.img", tree.name
         )
     return found
+
+
+class _Blob(NamedTuple):
+    """Bytes of an image, how errors call them, and the path that they stand at."""
+
+    data: memoryview
+    place: str
+    path: str
 
 
 class _Reader:
@@ -99,20 +127,21 @@ class _Reader:
     def error(self, problem: str, *place: str) -> ImageError:
         return ImageError(problem, self.tree.name, *place)
 
-    def blob(self, descriptor: Mapping[str, object]) -> tuple[memoryview, str]:
-        """The bytes that a descriptor stands for, and how errors call them."""
+    def blob(self, descriptor: Mapping[str, object]) -> _Blob:
+        """The bytes that a descriptor stands for."""
         digest = text_at(descriptor, "digest")
         match = _DIGEST.fullmatch(digest)
         if match is None:
             raise self.error(
                 f"a descriptor with the digest {digest[:80]!r}; expected sha256: and 64 hex digits"
             )
-        data = self.file(f"blobs/sha256/{match[1]}")
+        path = f"blobs/sha256/{match[1]}"
+        data = self.file(path)
         size = descriptor.get("size", len(data))
         if size != len(data):
             raise self.error(f"{len(data)} bytes, the image says {str(size)[:40]}", digest)
         self.verify(data, match[1], digest)
-        return data, f"{self.tree.name}: {digest}"
+        return _Blob(data, f"{self.tree.name}: {digest}", path)
 
     def verify(self, data: memoryview, expected: str, place: str) -> None:
         if place in self._verified:
@@ -133,8 +162,8 @@ class _Reader:
             raise self.error("missing from the image", path) from None
 
     def document(self, descriptor: Mapping[str, object]) -> Mapping[str, object]:
-        data, place = self.blob(descriptor)
-        return self.object(data, place)
+        blob = self.blob(descriptor)
+        return self.object(blob.data, blob.place)
 
     def object(self, data: memoryview, place: str) -> Mapping[str, object]:
         document = parse_document(data, place)
@@ -142,10 +171,10 @@ class _Reader:
             raise ImageError(f"expected a JSON object, found a {type(document).__name__}", place)
         return document
 
-    def archive(self, data: memoryview, place: str) -> ArchiveTree:
-        tree = open_archive_view(data, place, (*self.tree.identity, place), self._limits)
+    def layer(self, blob: _Blob) -> Layer:
+        tree = open_archive_view(blob.data, blob.place, (*self.tree.identity, blob.place), self._limits)
         self._limits = self._limits.less(tree.unpacked)
-        return tree
+        return Layer(tree, blob.path)
 
 
 class _Manifest(NamedTuple):
@@ -160,7 +189,7 @@ class _Manifest(NamedTuple):
 
 
 def _of_layout(reader: _Reader) -> CheckpointImage | None:
-    index = reader.object(reader.file(_INDEX), reader.tree.path(_INDEX))
+    index = reader.object(reader.file(INDEX), reader.tree.path(INDEX))
     listed = list(itertools.islice(_manifests(reader, index), _MAX_MANIFESTS + 1))
     if len(listed) > _MAX_MANIFESTS:
         raise reader.error(f"more than {_MAX_MANIFESTS} manifests")
@@ -169,9 +198,10 @@ def _of_layout(reader: _Reader) -> CheckpointImage | None:
     criu_archives = [manifest for manifest in found if manifest.is_criu_archive]
     if criu_archives:
         _only_one(reader, criu_archives)
-        data, place = reader.blob(criu_archives[0].descriptor)
-        tree = reader.archive(data, place)
-        return CheckpointImage(tree, criu_archives[0].annotations)
+        descriptor, annotations = criu_archives[0]
+        layer = reader.layer(reader.blob(descriptor))
+        digest = text_at(descriptor, "digest")
+        return CheckpointImage(layer.tree, reader.tree, digest, (layer,), annotations)
     images = [image for manifest in found if (image := _image(reader, manifest)) is not None]
     return _chosen(reader, images)
 
@@ -185,8 +215,7 @@ def _manifests(
     known = {**(above or {}), **_strings(index.get("annotations"))}
     for descriptor in objects(index.get("manifests")):
         annotations = {**known, **_strings(descriptor.get("annotations"))}
-        media_type = text_at(descriptor, "mediaType")
-        if any(part in media_type for part in _INDEX_TYPES):
+        if is_index(descriptor):
             reader.count_index()
             yield from _manifests(reader, reader.document(descriptor), annotations, depth + 1)
         else:
@@ -194,9 +223,13 @@ def _manifests(
 
 
 class _Image(NamedTuple):
-    """The layers of one image, not opened yet, and what its manifest says of it."""
+    """The layers of one image, not opened yet, and what its manifest says of it.
 
-    layers: list[tuple[memoryview, str]]
+    ``name`` is the manifest's digest, or the config's path.
+    """
+
+    name: str
+    layers: list[_Blob]
     annotations: Mapping[str, str]
 
     @property
@@ -212,12 +245,13 @@ def _image(reader: _Reader, manifest: _Manifest) -> _Image | None:
     if len(layers) > _MAX_LAYERS:
         raise reader.error(f"an image of {len(layers)} layers, more than the {_MAX_LAYERS} that are read")
     annotations = {**manifest.annotations, **_strings(document.get("annotations"))}
-    return _Image([reader.blob(layer) for layer in layers], annotations)
+    name = text_at(manifest.descriptor, "digest")
+    return _Image(name, [reader.blob(layer) for layer in layers], annotations)
 
 
 def _of_docker(reader: _Reader) -> CheckpointImage | None:
-    place = reader.tree.path(_DOCKER_MANIFEST)
-    manifests = objects(parse_document(reader.file(_DOCKER_MANIFEST), place))
+    place = reader.tree.path(DOCKER_MANIFEST)
+    manifests = objects(parse_document(reader.file(DOCKER_MANIFEST), place))
     if not manifests:
         raise ImageError("expected a list of images", place)
     if len(manifests) > _MAX_MANIFESTS:
@@ -244,17 +278,18 @@ def _docker_image(reader: _Reader, manifest: Mapping[str, object]) -> _Image:
         for path, digest in itertools.zip_longest(paths, digests[: len(paths)], fillvalue="")
     ]
     settings = config.get("config")
-    return _Image(layers, _strings(settings.get("Labels")) if isinstance(settings, dict) else {})
+    labels = _strings(settings.get("Labels")) if isinstance(settings, dict) else {}
+    return _Image(config_path, layers, labels)
 
 
-def _docker_layer(reader: _Reader, path: str, digest: str) -> tuple[memoryview, str]:
+def _docker_layer(reader: _Reader, path: str, digest: str) -> _Blob:
     if not _LAYER_PATH.fullmatch(path):
         raise reader.error(f"a layer named {path[:80]!r}; expected 64 hex digits and layer.tar")
     data = reader.file(path)
     match = _DIGEST.fullmatch(digest)
     if match and compression_of(data) is None:  # the digest is that of the layer as a plain tar
         reader.verify(data, match[1], path)
-    return data, f"{reader.tree.name}: {path}"
+    return _Blob(data, f"{reader.tree.name}: {path}", path)
 
 
 def _chosen(reader: _Reader, images: list[_Image]) -> CheckpointImage | None:
@@ -262,34 +297,35 @@ def _chosen(reader: _Reader, images: list[_Image]) -> CheckpointImage | None:
     annotated = [image for image in images if image.is_annotated]
     if annotated:
         _only_one(reader, annotated)
-        tree = _lay(reader, annotated[0])
-        return CheckpointImage(tree, annotated[0].annotations)
+        return _lay(reader, annotated[0])
     refused = None
     for image in images:
         try:
-            tree = _lay(reader, image)
+            found = _lay(reader, image)
         except ImageError as error:  # what other images hold, devices for one, is none of our business
             refused = refused or error
             continue
-        if _has_checkpoint(tree):
-            return CheckpointImage(tree, image.annotations)
-        tree.close()
+        if _has_checkpoint(found.tree):
+            return found
+        found.tree.close()
     if refused is not None:
         raise reader.error(f"a container image without a checkpoint, as far as it can be read ({refused})")
     return None
 
 
-def _lay(reader: _Reader, image: _Image) -> FileTree:
+def _lay(reader: _Reader, image: _Image) -> CheckpointImage:
     """The layers of an image, one over the other."""
-    trees: list[FileTree] = []
+    layers: list[Layer] = []
     try:
-        for data, place in image.layers:
-            trees.append(reader.archive(data, place))
+        for blob in image.layers:
+            layers.append(reader.layer(blob))  # noqa: PERF401 (they are closed if one fails)
     except BaseException:
-        for tree in trees:
-            tree.close()
+        for layer in layers:
+            layer.tree.close()
         raise
-    return trees[0] if len(trees) == 1 else OverlayTree(trees, reader.tree.name)
+    trees = [layer.tree for layer in layers]
+    tree = trees[0] if len(trees) == 1 else OverlayTree(trees, reader.tree.name)
+    return CheckpointImage(tree, reader.tree, image.name, tuple(layers), image.annotations)
 
 
 def _only_one(reader: _Reader, checkpoints: Sequence[object]) -> None:

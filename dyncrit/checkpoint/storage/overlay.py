@@ -38,6 +38,15 @@ class OverlayTree(FileTree):
         """The names of the folders in it, sorted."""
         return sorted(self._folders)
 
+    def holder(self, name: str) -> FileTree:
+        """The tree whose file counts; a new one would be put in the highest."""
+        return (self._files.get(name) or self._layers[-1]).holder(name)
+
+    def is_below(self, name: str) -> bool:
+        """Whether a file has others of its name below it, which would show if it were removed."""
+        below = self._layers[: self._layers.index(self._layer(name))]
+        return any(name in layer for layer in below)
+
     def folder(self, name: str) -> OverlayTree:
         """The tree below one of its folders."""
         if name not in self._folders:

@@ -78,6 +78,31 @@ class Member(NamedTuple):
     stored: int
     runs: tuple[Run, ...] | None
 
+    @property
+    def end(self) -> int:
+        """The byte where its data ends, with what fills the last block."""
+        end = self.offset + self.stored
+        return end + -end % BLOCK_SIZE
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """The steps from an archive's root that a member's name stands for; raises ValueError if it leads out.
+
+    >>> path_of("./checkpoint//stats-dump")
+    ('checkpoint', 'stats-dump')
+    """
+    if name.startswith("/"):
+        raise ValueError("an absolute name, which leads out of the archive")
+    path: list[str] = []
+    for step in name.split("/"):
+        if step == "..":
+            if not path:
+                raise ValueError("a name that leads out of the archive")
+            path.pop()
+        elif step not in {"", "."}:
+            path.append(step)
+    return tuple(path)
+
 
 def members(data: memoryview, place: str) -> Iterator[Member]:
     """The members of a tar file (ustar, GNU or pax), in order; of equal names the last one counts.
@@ -88,6 +113,14 @@ def members(data: memoryview, place: str) -> Iterator[Member]:
     reader = _Reader(data, place)
     while (member := reader.next()) is not None:
         yield member
+
+
+def header_number(field: bytes) -> int | None:
+    """A number of a header: octal digits, or base 256 where the first bit is set; None if it is neither."""
+    if field[0] & 0x80:
+        return int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
+    digits = field.strip(b" \0")
+    return int(digits, 8) if digits.isdigit() and not digits.strip(b"01234567") else None
 
 
 class _Header(NamedTuple):
@@ -222,13 +255,14 @@ class _Reader:
 
     def _gnu_runs(self, header: _Header, name: str) -> tuple[tuple[Run, ...], int]:
         """The map and size of an old GNU sparse member: four runs in its header, 21 in each block behind."""
-        table, more, size = header.block[386:482], header.block[482], _field(header.block[483:495])
+        table, more, size = header.block[386:482], header.block[482], header_number(header.block[483:495])
         while more:
             if len(table) > 24 * _MAX_RUNS:
                 raise self._error(f"{name!r}: a sparse file of more than {_MAX_RUNS} runs", header.position)
             block = bytes(self._take(BLOCK_SIZE, "the map of a sparse file", header.position))
             table, more = table + block[:504], block[504]
-        numbers = [_field(table[place : place + 12]) for place in range(0, len(table), 12) if table[place]]
+        starts = (place for place in range(0, len(table), 12) if table[place])
+        numbers = [header_number(table[place : place + 12]) for place in starts]
         return _runs(numbers), -1 if size is None else size
 
     def _number(self, value: str | int, name: str, start: int) -> int:
@@ -260,14 +294,6 @@ def _decimal(text: str | bytes) -> int | None:
     if not text or len(text) > _MAX_DIGITS or not text.isascii() or not text.isdigit():
         return None
     return int(text)
-
-
-def _field(field: bytes) -> int | None:
-    """A number of a header: octal digits, or base 256 where the first bit is set."""
-    if field[0] & 0x80:
-        return int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
-    digits = field.strip(b" \0")
-    return int(digits, 8) if digits.isdigit() and not digits.strip(b"01234567") else None
 
 
 def _seconds(text: str, otherwise: int) -> int:

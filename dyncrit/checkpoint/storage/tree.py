@@ -69,6 +69,10 @@ class FileTree(ABC):
     def close(self) -> None:  # noqa: B027 (most trees hold nothing)
         """Let go of files and temporary copies."""
 
+    def holder(self, name: str) -> FileTree:  # noqa: ARG002 (most trees hold all their files)
+        """The directory, or folder of one archive, that a file stands in or a new one would be put in."""
+        return self
+
     def path(self, name: str) -> str:
         """How errors call a file of this tree."""
         return f"{self.name}/{name}"
@@ -91,6 +95,14 @@ class DirectoryTree(FileTree):
     def directory(self) -> Path:
         """The directory's path."""
         return self._path
+
+    def real_path(self, name: str) -> Path:
+        """Where a file stands, links followed, or where a new one would; no link is left on the way.
+
+        Raises ImageError for a link that leads out of the directory.
+        """
+        path = Path(os.path.realpath(self._path)) / name
+        return Path(os.path.realpath(self._inside(name))) if path.is_symlink() else path
 
     def names(self) -> list[str]:
         """The names of the regular files in it, sorted."""

@@ -1,0 +1,1 @@
+"""Changing a checkpoint: changes are staged beside it, seen by all views, and made all at once."""

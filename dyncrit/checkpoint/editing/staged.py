@@ -1,0 +1,188 @@
+"""A folder as it will be: what was changed stands in a staging folder, all else where it was."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from dyncrit.checkpoint.storage.mapped import map_file
+from dyncrit.checkpoint.storage.tree import FileTree
+from dyncrit.checkpoint.writing.changes import FileChange
+from dyncrit.errors import DyncritError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_COPY_SIZE = 1 << 30
+
+
+class StagedFolder(FileTree):
+    """The files of a folder with the changes made to them so far; nothing of the folder itself is touched.
+
+    ``original`` is the folder as it is. What comes out as it was is no change.
+    """
+
+    def __init__(self, original: FileTree, staging: Callable[[], Path]) -> None:
+        """``staging`` gives the folder for new contents, when one is first needed."""
+        self.original = original
+        self.name = original.name
+        self._staging = staging
+        self._staged: dict[str, Path | None] = {}
+
+    @property
+    def changes(self) -> list[FileChange]:
+        """The files that are new, changed or removed, by name."""
+        return [FileChange(self.original, name, self._staged[name]) for name in sorted(self._staged)]
+
+    def names(self) -> list[str]:
+        """The names of the regular files in it, sorted."""
+        kept = {name for name in self.original.names() if name not in self._staged}
+        return sorted(kept | {name for name, content in self._staged.items() if content is not None})
+
+    def folders(self) -> list[str]:
+        """The names of the folders in it, sorted."""
+        return self.original.folders()
+
+    def folder(self, name: str) -> FileTree:
+        """The tree below one of its folders, as it is."""
+        return self.original.folder(name)
+
+    def size(self, name: str) -> int:
+        """The size of a file in bytes."""
+        content = self._content(name)
+        return self.original.size(name) if content is None else content.stat().st_size
+
+    def open(self, name: str) -> BinaryIO:
+        """A file, open for reading."""
+        content = self._content(name)
+        return self.original.open(name) if content is None else content.open("rb")
+
+    def view(self, name: str) -> memoryview:
+        """The bytes of a file, in place."""
+        content = self._content(name)
+        if content is None:
+            return self.original.view(name)
+        with content.open("rb") as file:
+            return map_file(file)
+
+    def link(self, name: str) -> str | None:
+        """What the symbolic link ``name`` says."""
+        return None if name in self._staged else self.original.link(name)
+
+    def linked_folder(self, link: str) -> FileTree:
+        """The folder that a link leads to."""
+        return self.original.linked_folder(link)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """That of the folder itself."""
+        return self.original.identity
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._staged:
+            return self._staged[name] is not None
+        return name in self.original
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[BinaryIO]:
+        """A file for the new content of ``name``, which counts when the block ends without an error."""
+        with self._new(name) as file:
+            yield file
+
+    @contextmanager
+    def modify(self, name: str) -> Iterator[BinaryIO]:
+        """A copy of a file to change in place, which counts when the block ends without an error."""
+        with self.open(name) as before, self._new(name) as file:
+            _copy(before, file)
+            file.seek(0)
+            yield file
+
+    def remove(self, name: str) -> None:
+        """Take a file out; raises FileNotFoundError if there is none."""
+        if name not in self:
+            raise FileNotFoundError(2, "No such file", self.path(name))
+        self._forget(name)
+        if name in self.original:
+            self._staged[name] = None
+
+    @contextmanager
+    def _new(self, name: str) -> Iterator[BinaryIO]:
+        self._check_name(name)
+        path = self._staging() / os.urandom(8).hex()
+        try:
+            with path.open("x+b") as file:
+                yield file
+            is_same = name in self and _are_equal(self, name, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        if is_same:
+            path.unlink()
+        elif name in self._staged and name in self.original and _are_equal(self.original, name, path):
+            path.unlink()
+            self._forget(name)
+        else:
+            self._forget(name)
+            self._staged[name] = path
+
+    def _check_name(self, name: str) -> None:
+        """Raise DyncritError for what can't be the name of a file here."""
+        if not name or "/" in name or "\0" in name or name in {".", ".."}:
+            raise DyncritError(f"{name!r} is no name of a file", self.name)
+        if name in self or name in self.original:
+            return
+        if name in self.folders() or self.original.link(name) is not None:
+            raise DyncritError("there is a folder or a link of this name", self.path(name))
+
+    def _forget(self, name: str) -> None:
+        """Take back what was staged for a file; views of it stay good."""
+        content = self._staged.pop(name, None)
+        if content is not None:
+            content.unlink(missing_ok=True)
+
+    def _content(self, name: str) -> Path | None:
+        """Where the new content of a file stands; None if it is as it was. Raises FileNotFoundError."""
+        if name not in self._staged:
+            return None
+        content = self._staged[name]
+        if content is None:
+            raise FileNotFoundError(2, "No such file", self.path(name))
+        return content
+
+
+def _are_equal(folder: FileTree, name: str, path: Path) -> bool:
+    if folder.size(name) != path.stat().st_size:
+        return False
+    with folder.open(name) as before, path.open("rb") as after:
+        while piece := before.read(filecmp.BUFSIZE * 32):
+            if piece != after.read(len(piece)):
+                return False
+    return True
+
+
+def _copy(before: BinaryIO, file: BinaryIO) -> None:
+    """Copy a file; within a file system that shares blocks, they are shared."""
+    if not _copy_in_kernel(before, file):
+        before.seek(0)
+        file.seek(0)
+        file.truncate()
+        shutil.copyfileobj(before, file, 1 << 20)
+
+
+def _copy_in_kernel(before: BinaryIO, file: BinaryIO) -> bool:
+    """Copy a file without reading it; tells whether that could be done."""
+    done = 0
+    try:
+        source, size = before.fileno(), os.fstat(before.fileno()).st_size
+        while done < size:
+            copied = os.copy_file_range(source, file.fileno(), min(size - done, _COPY_SIZE))
+            if not copied:  # so some file systems say that they can't
+                return False
+            done += copied
+    except OSError:  # no file of the system's, or another file system
+        return False
+    return True
