@@ -34,10 +34,30 @@ COMMANDS = [
     "memory search",
     "memory strings",
     "memory dump",
+    "memory write",
     "extract",
     "coredump",
+    "get",
+    "grep",
     "diff",
     "stats",
+    "set",
+    "patch",
+    "edit",
+    "remap",
+    "remap ip",
+    "remap port",
+    "remap path",
+    "remap cgroup",
+    "remap id",
+    "remap tty",
+    "set-hostname",
+    "set-env",
+    "drop-file-checks",
+    "drop-seccomp",
+    "drop-apparmor",
+    "drop-tcp",
+    "anonymize",
     "check",
     "verify",
     "validate",
@@ -116,7 +136,7 @@ def test_help_has_an_example(command: str, capfd: pytest.CaptureFixture[str]) ->
 def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
     out = capfd.readouterr().out
-    assert re.findall(r"^  (\w+)  ", out.split("Commands:")[1], re.MULTILINE) == [
+    assert re.findall(r"^  ([\w-]+)  ", out.split("Commands:")[1], re.MULTILINE) == [
         name for name in COMMANDS if " " not in name
     ]
 

@@ -12,6 +12,7 @@ _COMMANDS = {
     "search": "dyncrit.cli.memory.search",
     "strings": "dyncrit.cli.memory.strings",
     "dump": "dyncrit.cli.memory.dump",
+    "write": "dyncrit.cli.memory.write",
 }
 
 
@@ -22,4 +23,4 @@ _COMMANDS = {
     epilog="Example: dyncrit memory search checkpoint.tar.zst -p 1 'DEMO_PASSWORD='",
 )
 def command() -> None:
-    """Look into the memory of processes."""
+    """Look into the memory of processes, and write to it."""

@@ -1,0 +1,1 @@
+"""Changes and queries at the level of documents and fields: get, set, patch, edit and grep."""

@@ -1,0 +1,1 @@
+"""Changes what processes have in memory: bytes at an address, variables of the environment."""

@@ -1,0 +1,1 @@
+"""Addresses and ports of sockets changed, and TCP connections dropped."""

@@ -1,0 +1,1 @@
+"""Where a checkpoint stood, changed: paths, control groups, the id of a container, terminals."""
