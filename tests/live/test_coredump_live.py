@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import re
@@ -19,8 +18,6 @@ from dyncrit.explore.coredump import write_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-GET_CRIU = Path(__file__).parents[3] / "shared" / "tools" / "get-criu"
 
 PROGRAM = r"""
 #include <unistd.h>
@@ -56,39 +53,6 @@ int main(void)
     return 0;
 }
 """
-
-
-def lacking(what: str, switch: str) -> NoReturn:
-    if os.environ.get(switch):
-        pytest.fail(f"{switch} is set, and {what}")
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="session")
-def criu(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A CRIU that works here: the one that DYNCRIT_CRIU names, or Debian sid's."""
-    if os.geteuid() != 0:
-        lacking("dumping takes root", "DYNCRIT_REQUIRE_CRIU")
-    program = os.environ.get("DYNCRIT_CRIU") or fetch(tmp_path_factory)
-    check = subprocess.run([program, "check"], capture_output=True, text=True, timeout=60, check=False)
-    if check.returncode:
-        lacking(f"criu check fails: {(check.stdout + check.stderr).strip()[-300:]}", "DYNCRIT_REQUIRE_CRIU")
-    return program
-
-
-def fetch(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if not GET_CRIU.is_file():
-        lacking(f"no CRIU: set DYNCRIT_CRIU, or have {GET_CRIU}", "DYNCRIT_REQUIRE_CRIU")
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with (shared / "criu.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
-            [GET_CRIU, "sid", shared / "criu"], capture_output=True, text=True, timeout=300, check=False
-        )
-    if done.returncode:
-        lacking(f"CRIU can't be had: {done.stderr.strip()[-300:]}", "DYNCRIT_REQUIRE_CRIU")
-    return done.stdout.split()[-1]
 
 
 @pytest.fixture
