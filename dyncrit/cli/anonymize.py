@@ -16,7 +16,7 @@ from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from dyncrit.checkpoint import Checkpoint
-    from dyncrit.edit.anonymize.treatments import Pseudonyms
+    from dyncrit.edit.anonymity.treatments import Pseudonyms
     from dyncrit.edit.touched import Touched
     from dyncrit.types import JsonObject
 
@@ -83,7 +83,7 @@ def command(
     was there before: that is for your eyes only. Replacements can't be undone or guessed without the key,
     which is random and forgotten unless there is a --key-file.
     """  # noqa: D301 (click's mark of a paragraph that isn't wrapped)
-    from dyncrit.edit.anonymize.treatments import Pseudonyms
+    from dyncrit.edit.anonymity.treatments import Pseudonyms
 
     if sum((output is not None, in_place)) != 1 and not dry_run:
         raise click.UsageError("say where the result goes: -o DIR|ARCHIVE for a copy, or --in-place")
@@ -102,7 +102,7 @@ def _preview(
     ctx: click.Context, checkpoint: Checkpoint, pseudonyms: Pseudonyms, *, remove_damaged: bool, as_json: bool
 ) -> int:
     """Print what would be different, in each checkpoint of the chain that a copy would have."""
-    from dyncrit.edit.anonymize.anonymizing import anonymize
+    from dyncrit.edit.anonymity.anonymizing import anonymize
 
     all_touched: list[dict[str, str]] = []
     all_changes: list[JsonObject] = []
@@ -130,8 +130,8 @@ def _apply(
     *,
     remove_damaged: bool,
 ) -> list[Touched]:
-    from dyncrit.edit.anonymize.anonymizing import anonymize
-    from dyncrit.edit.anonymize.copying import anonymized_copy
+    from dyncrit.edit.anonymity.anonymizing import anonymize
+    from dyncrit.edit.anonymity.copying import anonymized_copy
 
     limits = chosen_limits(ctx)
     if output is not None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.documents import parse_document
+from dyncrit.checkpoint.documents import parse_document, text_at
 from dyncrit.checkpoint.fields import number, set_text, text
+from dyncrit.checkpoint.writing.json_text import splice
 from dyncrit.edit.requirements import require
 from dyncrit.edit.touched import Touched
 from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.checkpoint.editing.staged import StagedFolder
@@ -65,9 +64,6 @@ _ENGINE_KEYS = {"nodename": "hostname", "domainname": "domainname"}
 """What config.json of a container calls them (OCI runtime specification)."""
 _ENGINE_FILES: dict[str, tuple[str, ...]] = {"spec.dump": (), "config.dump": ("spec",)}
 """Where Podman, CRI-O and containerd keep that file: keys down to it."""
-
-_ENCODINGS = frozenset({"utf-8", "utf-8-sig"})
-_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def _check_name(name: str, what: str) -> None:
@@ -156,57 +152,17 @@ def _in_engine_files(outer: StagedFolder, values: dict[str, str]) -> list[Touche
     for file, keys in _ENGINE_FILES.items():
         if file not in outer:
             continue
-        parse_document(outer.view(file), file)  # which says what is wrong with it
-        data = bytes(outer.view(file))
-        encoding = json.detect_encoding(data)
-        if encoding not in _ENCODINGS:
-            raise ImageError(f"expected JSON in UTF-8, found {encoding}", file)
-        document = data.decode(encoding, "surrogatepass")
-        for field, value in values.items():
-            path = (*keys, _ENGINE_KEYS[field])
-            document, before = _with_text(document, path, value)
-            if before is not None:
-                touched.append(Touched(file, ".".join(path), before, value))
-        changed = document.encode(encoding, "surrogatepass")
-        if changed != data:
+        document = parse_document(outer.view(file), file)
+        places = {(*keys, _ENGINE_KEYS[field]): value for field, value in values.items()}
+        changed = {
+            place: value for place, value in places.items() if text_at(document, *place) not in {"", value}
+        }
+        if changed:
+            data = splice(bytes(outer.view(file)), {(*place,): value for place, value in changed.items()})
             with outer.write(file) as output:
-                output.write(changed)
+                output.write(data)
+        touched += [
+            Touched(file, ".".join(place), text_at(document, *place), value)
+            for place, value in changed.items()
+        ]
     return touched
-
-
-def _with_text(document: str, path: Sequence[str], value: str) -> tuple[str, str | None]:
-    """A JSON document with another text at ``path``, all else as it was, and the text that was there.
-
-    None for the text if there is none, or it is ``value`` already.
-    """
-    start = _after_blanks(document, 0)
-    before, parts, done = None, [], 0
-    for first, last, found in _texts_at(document, start, path):
-        if found != value:
-            before = found
-            parts += [document[done:first], json.dumps(value)]
-            done = last
-    return "".join((*parts, document[done:])), before
-
-
-def _texts_at(document: str, start: int, path: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Start, end and value of the texts at ``path`` in the object at ``start``; several for equal keys."""
-    decoder = json.JSONDecoder()
-    position = _after_blanks(document, start + 1) if document.startswith("{", start) else len(document)
-    while document.startswith('"', position):
-        key, end = decoder.raw_decode(document, position)
-        start = _after_blanks(document, _after_blanks(document, end) + 1)
-        value, end = decoder.raw_decode(document, start)
-        if key == path[0]:
-            if len(path) > 1:
-                yield from _texts_at(document, start, path[1:])
-            elif isinstance(value, str):
-                yield start, end, value
-        position = _after_blanks(document, end)
-        if document.startswith(",", position):
-            position = _after_blanks(document, position + 1)
-
-
-def _after_blanks(document: str, position: int) -> int:
-    match = _BLANKS.match(document, position)
-    return position if match is None else match.end()

@@ -134,6 +134,9 @@ class Edit:
         if changes := self.changes:
             from dyncrit.checkpoint.writing.commit import commit
 
+            for folder in (self.images, self.outer):
+                if folder is not None:
+                    folder.require_unchanged()
             commit(self._path(), self.checkpoint.location, changes, self._staging())
 
     def _path(self) -> Path:

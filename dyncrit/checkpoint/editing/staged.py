@@ -6,10 +6,10 @@ import filecmp
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dyncrit.checkpoint.storage.mapped import map_file
-from dyncrit.checkpoint.storage.tree import FileTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree, FileTree
 from dyncrit.checkpoint.writing.changes import FileChange
 from dyncrit.errors import DyncritError
 
@@ -32,11 +32,18 @@ class StagedFolder(FileTree):
         self.name = original.name
         self._staging = staging
         self._staged: dict[str, Path | None] = {}
+        self._read: dict[str, _State | None] = {}
 
     @property
     def changes(self) -> list[FileChange]:
         """The files that are new, changed or removed, by name."""
         return [FileChange(self.original, name, self._staged[name]) for name in sorted(self._staged)]
+
+    def require_unchanged(self) -> None:
+        """Raise DyncritError if a file that is to change was changed on disk by another since it was read."""
+        for name in sorted(self._staged):
+            if name in self._read and self._read[name] != self._state(name):
+                raise DyncritError("was changed by another since it was read", self.path(name))
 
     def names(self) -> list[str]:
         """The names of the regular files in it, sorted."""
@@ -59,12 +66,16 @@ class StagedFolder(FileTree):
     def open(self, name: str) -> BinaryIO:
         """A file, open for reading."""
         content = self._content(name)
-        return self.original.open(name) if content is None else content.open("rb")
+        if content is not None:
+            return content.open("rb")
+        self._note(name)
+        return self.original.open(name)
 
     def view(self, name: str) -> memoryview:
         """The bytes of a file, in place."""
         content = self._content(name)
         if content is None:
+            self._note(name)
             return self.original.view(name)
         with content.open("rb") as file:
             return map_file(file)
@@ -105,6 +116,7 @@ class StagedFolder(FileTree):
         """Take a file out; raises FileNotFoundError if there is none."""
         if name not in self:
             raise FileNotFoundError(2, "No such file", self.path(name))
+        self._note(name)
         self._forget(name)
         if name in self.original:
             self._staged[name] = None
@@ -112,6 +124,7 @@ class StagedFolder(FileTree):
     @contextmanager
     def _new(self, name: str) -> Iterator[BinaryIO]:
         self._check_name(name)
+        self._note(name)
         path = self._staging() / os.urandom(8).hex()
         try:
             with path.open("x+b") as file:
@@ -144,6 +157,21 @@ class StagedFolder(FileTree):
         if content is not None:
             content.unlink(missing_ok=True)
 
+    def _note(self, name: str) -> None:
+        """Remember the state in which a file was first met."""
+        if name not in self._read and isinstance(self.original, DirectoryTree):
+            self._read[name] = self._state(name)
+
+    def _state(self, name: str) -> _State | None:
+        """What tells a file on disk from another that takes its place; None if there is none."""
+        if not isinstance(self.original, DirectoryTree):
+            return None
+        try:
+            status = (self.original.directory / name).stat()
+        except OSError:
+            return None
+        return _State(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
     def _content(self, name: str) -> Path | None:
         """Where the new content of a file stands; None if it is as it was. Raises FileNotFoundError."""
         if name not in self._staged:
@@ -152,6 +180,13 @@ class StagedFolder(FileTree):
         if content is None:
             raise FileNotFoundError(2, "No such file", self.path(name))
         return content
+
+
+class _State(NamedTuple):
+    device: int
+    inode: int
+    size: int
+    modified: int
 
 
 def _are_equal(folder: FileTree, name: str, path: Path) -> bool:

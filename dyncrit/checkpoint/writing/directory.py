@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from dyncrit.checkpoint.writing.changes import FileChange
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+_STACKED = frozenset({b"overlay", b"aufs", b"fuse.unionfs", b"fuse.fuse-overlayfs"})
 _LISTED = os.R_OK | os.W_OK | os.X_OK
 
 
@@ -89,7 +92,7 @@ def _prepared(swaps: Sequence[FileSwap], staging: Path) -> list[FileSwap]:
 def _exchange(swaps: Sequence[FileSwap], staging: Path) -> bool:
     """Exchange the directory around all changes for one with them made; whether that could be done."""
     top = Path(os.path.commonpath([swap.directory for swap in swaps]))
-    if staging.is_relative_to(top) or _has_mounts(top):
+    if staging.is_relative_to(top) or _must_stay(top):
         return False
     copy = _LinkedCopy(top, staging / f"{os.urandom(8).hex()}.tree")
     try:
@@ -164,11 +167,25 @@ class _LinkedCopy:
         return self.path / path.relative_to(self._top)
 
 
-def _has_mounts(top: Path) -> bool:
-    """Whether anything is mounted there or below, which would go away with the old directory."""
+def _must_stay(top: Path) -> bool:
+    """Whether a directory can't be exchanged for another without harm.
+
+    What is mounted there or below would go away with the old one; and where file systems lie one over the
+    other, a hard link to a file of the lower makes a copy of it.
+    """
     try:
-        lines = _MOUNTS.read_bytes().splitlines()
+        mounts = [_mount(line) for line in _MOUNTS.read_bytes().splitlines()]
     except OSError:
         return True
-    points = (line.split(b" ")[4].decode("unicode_escape").encode("latin-1") for line in lines)
-    return any(Path(os.fsdecode(point)).is_relative_to(top) for point in points)
+    if any(point.is_relative_to(top) for point, _ in mounts):
+        return True
+    around = [mount for mount in mounts if top.is_relative_to(mount[0])]
+    _, kind = max(around, key=lambda mount: len(mount[0].parts), default=(top, b""))
+    return kind in _STACKED
+
+
+def _mount(line: bytes) -> tuple[Path, bytes]:
+    """The mount point, and the kind of file system, of a line of mountinfo (proc_pid_mountinfo(5))."""
+    before, _, behind = line.partition(b" - ")
+    point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), before.split(b" ")[4])
+    return Path(os.fsdecode(point)), behind.partition(b" ")[0]

@@ -63,10 +63,12 @@ def swap_files(swaps: Sequence[FileSwap]) -> None:
         if left:
             raise _not_undone(left) from error
         raise
-    for directory in {swap.directory for swap in swaps}:
-        sync_folder(directory)
-    for step in steps:
-        step.tidy()
+    try:
+        for directory in {swap.directory for swap in swaps}:
+            sync_folder(directory)
+    finally:
+        for step in steps:
+            step.tidy()
 
 
 class _Step:

@@ -11,7 +11,7 @@ from dyncrit.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dyncrit.edit.general.path import Operator, Step, Comparison
+    from dyncrit.edit.general.path import Comparison, Operator, Step
     from dyncrit.edit.general.shapes import Shape
 
 _ORDER: dict[Operator, Callable[[Any, Any], bool]] = {

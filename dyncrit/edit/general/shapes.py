@@ -178,7 +178,7 @@ class ScalarShape(_FieldShape):
         return self._unwrapped(self._normal(value))
 
     def equal(self, value: Any, other: Any) -> bool:
-        """Whether two values are the same on the wire; numbers and text are held against each other as such."""
+        """Whether two values are the same: numbers and text as such, others on the wire."""
         if type(value) is type(other) and self._field.scalar.python_type in (int, str):
             return bool(value == other)
         return super().equal(value, other)

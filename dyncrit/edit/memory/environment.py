@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dyncrit.edit.memory.arrays import EnvironmentArray
     from dyncrit.entry import Entry
 
-_SHARED_ROOM = 64
+_SPARE_WORDS = 64
 """How many words more than it holds an array gets room for: the next variables need no new one."""
 
 
@@ -123,7 +123,9 @@ class _Change:
                 "can't be made to hold another variable; those that are there can be changed",
                 f"process {self._process.pid}",
             )
-        return room is not None and room >= len(array.entries) + 2
+        # Of strings in clean pages of files it can't be told whether they are of the same name.
+        is_known = all(self._words.string(address) is not None for address in array.entries)
+        return is_known and room is not None and room >= len(array.entries) + 2
 
     def _take_out(self, array: EnvironmentArray) -> None:
         gone = {cell for cell, _ in self._named(array)}
@@ -174,7 +176,7 @@ class _Change:
         return self._new + b"\0" if is_needed and self._new is not None else b""
 
     def _size_of_array(self, array: EnvironmentArray) -> int:
-        words = 4 + len(array.entries) + _SHARED_ROOM
+        words = 4 + len(array.entries) + _SPARE_WORDS
         return self._whole_pages(words * self._words.size)
 
     def _whole_pages(self, size: int) -> int:
@@ -196,7 +198,7 @@ class _Change:
         for array in self._longer:
             header = chunk_header(words, self._size_of_array(array))
             new = start + len(header)
-            # First, as it can't be told of strings in clean pages of files whether they are of the same name.
+            # The new one first: it counts before those that can't be read.
             self._writes.append(Write(start, header + words.pack(string, *array.entries, 0)))
             self._writes += [Write(cell, words.pack(new)) for cell in array.pointers]
             start += self._size_of_array(array)

@@ -36,8 +36,10 @@ class MountMoves:
 
     def settings(self, image: str, message: DynamicMessage) -> Iterator[Setting]:
         """What is to be set in a mnt_entry. Raises DyncritError where a bind mount can't follow."""
-        moves = self._moves[_number(image)]
-        mount = moves.namespace.mounts[message.mnt_id]
+        moves = self._moves.get(_number(image))
+        mount = moves.namespace.mounts.get(message.mnt_id) if moves is not None else None
+        if moves is None or mount is None:  # an image whose number isn't written as CRIU does, and reads
+            return
         of = f"of mount {mount.id} at {mount.mountpoint!r}"
         if mount.id in moves.mountpoints:
             yield Setting.of_text(message, "mountpoint", moves.mountpoints[mount.id], f"mountpoint {of}")

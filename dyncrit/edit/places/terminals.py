@@ -31,7 +31,7 @@ MAX_TERMINAL = 1000
 def terminal_numbers(old: str, new: str) -> tuple[int, int]:
     """The numbers of two pseudo terminals, given as such or by their paths.
 
-    Raises DyncritError for what is neither, for a new one that CRIU doesn't restore, and if both are the same.
+    Raises DyncritError for what is neither, for a new one that CRIU can't restore, and if both are one.
 
     >>> terminal_numbers("3", "/dev/pts/12")
     (3, 12)

@@ -12,7 +12,7 @@ from dyncrit.checkpoint import open_checkpoint
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dyncrit.checkpoint import Checkpoint
@@ -132,3 +132,86 @@ def test_parents_are_not_changed(corpus: Path, tmp_path: Path) -> None:
         with pytest.raises(DyncritError, match="opened as the parent of another; open it by itself"):
             change(checkpoint.parent)
     assert contents(folder / "1") == before
+
+
+def rename(name: str) -> Callable[[Iterator[Entry]], Iterator[Entry]]:
+    def transform(entries: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            entry.message.tc.comm = name
+            yield entry
+
+    return transform
+
+
+def comm(folder: Path, pid: int) -> str:
+    return load(folder / f"core-{pid}.img").entries[0].message.tc.comm
+
+
+def test_one_edit_after_the_other_adds_up(folder: Path) -> None:
+    with open_checkpoint(folder) as checkpoint:
+        with checkpoint.edit() as edit:
+            edit.rewrite("core-9834.img", rename("one"))
+            edit.rewrite("core-9838.img", rename("one"))
+        with checkpoint.edit() as edit:
+            (entry,) = edit.entries("core-9834.img")
+            assert entry.message.tc.comm == "one"
+            edit.rewrite("core-9834.img", rename("two"))
+    assert (comm(folder, 9834), comm(folder, 9838)) == ("two", "one")
+
+
+def test_edits_within_each_other_change_different_files(folder: Path) -> None:
+    with open_checkpoint(folder) as checkpoint, checkpoint.edit() as outer:
+        outer.rewrite("core-9834.img", rename("outer"))
+        with checkpoint.edit() as inner:
+            inner.rewrite("core-9838.img", rename("inner"))
+    assert (comm(folder, 9834), comm(folder, 9838)) == ("outer", "inner")
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_what_another_changed_meanwhile_is_not_lost(folder: Path, removed: bool) -> None:
+    def both(checkpoint: Checkpoint) -> None:
+        with checkpoint.edit() as outer:
+            outer.rewrite("core-9834.img", rename("outer"))
+            outer.images.remove("stats-dump")
+            with checkpoint.edit() as inner:
+                if removed:
+                    inner.images.remove("core-9834.img")
+                else:
+                    inner.rewrite("core-9834.img", rename("inner"))
+
+    problem = r"core-9834\.img: was changed by another since it was read"
+    with open_checkpoint(folder) as checkpoint, pytest.raises(DyncritError, match=problem):
+        both(checkpoint)
+    assert removed or comm(folder, 9834) == "inner"
+    assert (folder / "core-9834.img").exists() != removed
+    assert (folder / "stats-dump").exists()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["copy"]
+
+
+def test_a_file_that_another_made_meanwhile_is_not_written_over(folder: Path) -> None:
+    def make(checkpoint: Checkpoint) -> None:
+        with checkpoint.edit() as edit, edit.images.write("new.img") as file:
+            file.write(b"ours")
+            (folder / "new.img").write_bytes(b"theirs")
+
+    problem = r"new\.img: was changed by another"
+    with open_checkpoint(folder) as checkpoint, pytest.raises(DyncritError, match=problem):
+        make(checkpoint)
+    assert (folder / "new.img").read_bytes() == b"theirs"
+
+
+def test_an_archive_that_another_changed_meanwhile_is_not_written_over(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "podman.tar.gz"
+    shutil.copy(data / "archives/podman-4.3-app.tar.gz", path)
+
+    def again(checkpoint: Checkpoint) -> None:
+        with checkpoint.edit() as edit:
+            edit.rewrite("core-1.img", rename("second"))
+
+    with open_checkpoint(path) as checkpoint:
+        with checkpoint.edit() as edit:
+            edit.rewrite("core-1.img", rename("first"))
+        with pytest.raises(DyncritError, match="replaced since it was read"):
+            again(checkpoint)
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.processes[1].comm == "first"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dyncrit.checkpoint import Checkpoint
-    from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.edit.touched import Touched
 
 FOWN = dict.fromkeys(("uid", "euid", "signum", "pid_type", "pid"), 0)
@@ -108,10 +107,10 @@ class Scene:
 
     def change(self, operation: Callable[..., list[Touched]], *arguments: object) -> Outcome:
         """Do it, and hold the outcome against what holds for every change."""
-        with self.open() as checkpoint, checkpoint.edit(dry_run=True) as edit:
+        after = self._copy()
+        with after.open() as checkpoint, checkpoint.edit() as edit:
             touched = operation(edit, *arguments)
             changes = list(differences(edit))
-            after = self._copy(edit)
         assert bool(touched) == bool(changes)
         assert after.findings() == self.findings()
         for path in after.images.glob("*.img"):
@@ -133,14 +132,10 @@ class Scene:
             if path.is_file()
         }
 
-    def _copy(self, edit: Edit) -> Scene:
+    def _copy(self) -> Scene:
         numbers = (self.folder.parent / f"after-{number}" for number in itertools.count())
         folder = next(path for path in numbers if not path.exists())
-        after = Scene(shutil.copytree(self.folder, folder, symlinks=True))
-        for staged, place in ((edit.images, after.images), (edit.outer, after.folder)):
-            for change in staged.changes if staged is not None else ():
-                shutil.copy(change.content, place / change.name)
-        return after
+        return Scene(shutil.copytree(self.folder, folder, symlinks=True))
 
 
 @pytest.fixture

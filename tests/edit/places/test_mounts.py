@@ -43,6 +43,13 @@ def test_a_mount_that_moves_onto_another_gets_that_for_its_parent(scene: Scene) 
     assert outcome.after.change(remap_path, "/data/x", "/srv/a").after.bytes() == scene.bytes()
 
 
+def test_images_that_criu_passes_over_are_left_alone(scene: Scene) -> None:
+    scene.mounts(ROOT, (2, 1, "/srv/a"))
+    (scene.images / "mountpoints--7.img").write_bytes((scene.images / IMAGE).read_bytes())
+    outcome = scene.change(remap_path, "/srv/a", "/data")
+    assert {item.place.split()[0] for item in outcome.touched} == {IMAGE}
+
+
 def test_mounts_on_one_another_stay_so(scene: Scene) -> None:
     scene.mounts(ROOT, (2, 1, "/proc"), (3, 2, "/proc"), (4, 3, "/proc"))
     outcome = scene.change(remap_path, "/proc", "/p")

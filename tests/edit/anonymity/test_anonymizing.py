@@ -12,9 +12,9 @@ import pytest
 from dyncrit import Image, dump, dumps, load
 from dyncrit.check.checking import check
 from dyncrit.checkpoint import open_checkpoint
-from dyncrit.edit.anonymize.anonymizing import anonymize
-from dyncrit.edit.anonymize.copying import anonymized_copy
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.anonymizing import anonymize
+from dyncrit.edit.anonymity.copying import anonymized_copy
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.edit.differences import differences
 from dyncrit.errors import DyncritError, ImageError
 

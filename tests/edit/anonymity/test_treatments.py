@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dyncrit.edit.anonymize import treatments
+from dyncrit.edit.anonymity import treatments
 from dyncrit.schema import Schema
 from dyncrit.schema.engine import is_repeated
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dyncrit.codec import wire
-from dyncrit.edit.anonymize.mappings import Mappings
-from dyncrit.edit.anonymize.messages import Scrubber
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.mappings import Mappings
+from dyncrit.edit.anonymity.messages import Scrubber
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.entry import Entry
 from dyncrit.schema import Schema
 
@@ -99,7 +99,7 @@ def test_no_register_of_any_architecture_keeps_a_secret_in_a_general_one_or_a_ve
                 elif item in {TEXT, TEXT & 0x7FFFFFFF} and found.name not in status:
                     yield found.name
 
-    from dyncrit.edit.anonymize import treatments
+    from dyncrit.edit.anonymity import treatments
 
     assert set(left(after)) <= treatments._STATUS
 

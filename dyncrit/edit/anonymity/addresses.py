@@ -9,7 +9,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dyncrit.edit.anonymize.keyed import Keyed
+    from dyncrit.edit.anonymity.keyed import Keyed
 
 _TRIES = 1 << 12
 _IPV4_HOSTS = 256
@@ -49,7 +49,7 @@ class Addresses:
     def text(self, value: bytes) -> bytes:
         """An IP address as text, perhaps with a prefix length behind it; "" if it is none.
 
-        >>> from dyncrit.edit.anonymize.keyed import Keyed
+        >>> from dyncrit.edit.anonymity.keyed import Keyed
         >>> Addresses(Keyed(b"key")).text(b"192.0.2.7/24").decode()
         '10.102.241.155/24'
         """

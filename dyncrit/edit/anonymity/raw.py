@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.edit.anonymize.archives import rewrite_archive
-from dyncrit.edit.anonymize.counting import number_of, told
-from dyncrit.edit.anonymize.fill import fill_old_pages, fill_pages
+from dyncrit.edit.anonymity.archives import rewrite_archive
+from dyncrit.edit.anonymity.counting import number_of, told
+from dyncrit.edit.anonymity.fill import fill_old_pages, fill_pages
 from dyncrit.edit.touched import Touched
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dyncrit.checkpoint.editing.staged import StagedFolder
     from dyncrit.checkpoint.storage.compression import Limits
-    from dyncrit.edit.anonymize.names import Names
+    from dyncrit.edit.anonymity.names import Names
 
 _MAGIC_SIZE = 4
 _OLD_MAGIC = 0x56084025  # of pages images up to CRIU 0.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 
-from dyncrit.edit.anonymize.fill import Filled, FillerFile, fill_old_pages, fill_pages
+from dyncrit.edit.anonymity.fill import Filled, FillerFile, fill_old_pages, fill_pages
 
 PAGE = 4096
 

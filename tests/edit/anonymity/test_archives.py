@@ -9,8 +9,8 @@ import tarfile
 import pytest
 
 from dyncrit.checkpoint.storage.compression import Limits
-from dyncrit.edit.anonymize.archives import rewrite_archive
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.archives import rewrite_archive
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.errors import ImageError
 
 

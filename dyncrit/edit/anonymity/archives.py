@@ -10,11 +10,11 @@ from dyncrit.checkpoint.fields import decode
 from dyncrit.checkpoint.storage.compression import Limits, compression_of, unpack
 from dyncrit.checkpoint.storage.mapped import map_file
 from dyncrit.checkpoint.storage.tar import members
-from dyncrit.edit.anonymize.fill import FillerFile
+from dyncrit.edit.anonymity.fill import FillerFile
 
 if TYPE_CHECKING:
     from dyncrit.checkpoint.storage.tar import Member
-    from dyncrit.edit.anonymize.names import Names
+    from dyncrit.edit.anonymity.names import Names
 
 _TYPES = {
     "file": tarfile.REGTYPE,

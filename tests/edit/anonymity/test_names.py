@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dyncrit.checkpoint import open_checkpoint
-from dyncrit.edit.anonymize import vocabulary
-from dyncrit.edit.anonymize.copying import anonymized_copy
-from dyncrit.edit.anonymize.treatments import Pseudonyms, number_treatment
+from dyncrit.edit.anonymity import vocabulary
+from dyncrit.edit.anonymity.copying import anonymized_copy
+from dyncrit.edit.anonymity.treatments import Pseudonyms, number_treatment
 from dyncrit.entry import Entry
 from dyncrit.errors import DyncritError
 from dyncrit.image import load

@@ -10,8 +10,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from dyncrit.checkpoint.fields import decode
 from dyncrit.codec import wire
-from dyncrit.edit.anonymize.fill import FILLER, Filled
-from dyncrit.edit.anonymize.treatments import (
+from dyncrit.edit.anonymity.fill import FILLER, Filled
+from dyncrit.edit.anonymity.treatments import (
     CPU_MESSAGE,
     Number,
     Pseudonyms,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from dyncrit.codec.payload import Content
-    from dyncrit.edit.anonymize.mappings import Mappings
+    from dyncrit.edit.anonymity.mappings import Mappings
     from dyncrit.types import ByteOrder, DynamicMessage
 
 _WIDE = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})

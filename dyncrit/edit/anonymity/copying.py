@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from dyncrit.atomic import new_folder, open_atomic
 from dyncrit.checkpoint.editing.edit import Edit
 from dyncrit.checkpoint.fields import decode
-from dyncrit.edit.anonymize.anonymizing import PARENT, scrub
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.anonymizing import PARENT, scrub
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:

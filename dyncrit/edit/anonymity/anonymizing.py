@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dyncrit.edit.anonymize.counting import told
-from dyncrit.edit.anonymize.mappings import read_mappings
-from dyncrit.edit.anonymize.messages import Scrubber
-from dyncrit.edit.anonymize.raw import RawFile, raw_action
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.counting import told
+from dyncrit.edit.anonymity.mappings import read_mappings
+from dyncrit.edit.anonymity.messages import Scrubber
+from dyncrit.edit.anonymity.raw import RawFile, raw_action
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.edit.touched import Touched
 from dyncrit.errors import DocumentError, DyncritError, ImageError
 from dyncrit.image import dump, load

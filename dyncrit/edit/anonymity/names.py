@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dyncrit.edit.anonymize import vocabulary
+from dyncrit.edit.anonymity import vocabulary
 
 if TYPE_CHECKING:
-    from dyncrit.edit.anonymize.addresses import Addresses
-    from dyncrit.edit.anonymize.keyed import Keyed
+    from dyncrit.edit.anonymity.addresses import Addresses
+    from dyncrit.edit.anonymity.keyed import Keyed
 
 
 def _spelling(alphabet: bytes) -> bytes:
@@ -54,8 +54,8 @@ class Names:
     def path(self, value: bytes) -> bytes:
         """A path, or a name: every component by itself; slashes and zero bytes stay.
 
-        >>> from dyncrit.edit.anonymize.addresses import Addresses
-        >>> from dyncrit.edit.anonymize.keyed import Keyed
+        >>> from dyncrit.edit.anonymity.addresses import Addresses
+        >>> from dyncrit.edit.anonymity.keyed import Keyed
         >>> keyed = Keyed(b"key")
         >>> Names(keyed, Addresses(keyed)).path(b"/usr/lib/libsecret.so.1").decode()
         '/usr/lib/pnepaakad.so.1'

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from dyncrit.edit.anonymize.treatments import Pseudonyms
+from dyncrit.edit.anonymity.treatments import Pseudonyms
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from dyncrit.edit.anonymize import vocabulary
-from dyncrit.edit.anonymize.addresses import Addresses
-from dyncrit.edit.anonymize.fill import FILLER
-from dyncrit.edit.anonymize.keyed import Keyed
-from dyncrit.edit.anonymize.names import Names
+from dyncrit.edit.anonymity import vocabulary
+from dyncrit.edit.anonymity.addresses import Addresses
+from dyncrit.edit.anonymity.fill import FILLER
+from dyncrit.edit.anonymity.keyed import Keyed
+from dyncrit.edit.anonymity.names import Names
 from dyncrit.schema.options import criu_options
 
 if TYPE_CHECKING:
