@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--domain", metavar="NAME", help="Set the (NIS) domain name, too.")
 @click.option(
-    "--namespace", type=int, metavar="ID", help="The UTS namespace; by default, the only one. See `x ns`."
+    "--namespace",
+    type=int,
+    metavar="ID",
+    help="The UTS namespace; by default, the only one. See `x CHECKPOINT namespaces`.",
 )
 @click.option("-p", "--pid", type=int, help="The UTS namespace of this process.")
 @edit_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
 
-from dyncrit.codec import direct, walk
+from dyncrit.codec import direct, kept, walk
 from dyncrit.codec.decoders import is_direct
 from dyncrit.codec.plan import Planner, Style
 from dyncrit.codec.protojson import from_protojson, uses_json_names
@@ -79,7 +79,9 @@ class PythonCodec:
                 pass
         if uses_json_names(self._plan, document):
             document = from_protojson(self._plan, document)
-        return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
+        if allow_unknown or walk.BYTES_KEY not in document:
+            return walk.encode_record(self._plan, document, allow_unknown=allow_unknown)
+        return kept.encode_changed(self._plan, document)
 
     def missing_required(self, document: JsonObject, record: bytes) -> list[str]:
         """See :class:`MessageCodec`."""

@@ -50,7 +50,7 @@ def encode_record(plan: MessagePlan, document: JsonObject, *, allow_unknown: boo
     """
     if BYTES_KEY not in document:
         return encode_message(plan, document, allow_unknown=allow_unknown)
-    kept = _kept_bytes(document[BYTES_KEY])
+    kept = kept_bytes(document[BYTES_KEY])
     fields = {key: value for key, value in document.items() if key != BYTES_KEY}
     encoded = encode_message(plan, fields, allow_unknown=allow_unknown)
     try:
@@ -315,7 +315,8 @@ def _check_keys(plan: MessagePlan, document: JsonObject, path: str) -> None:
             )
 
 
-def _kept_bytes(text: object) -> bytes:
+def kept_bytes(text: object) -> bytes:
+    """What stands under ``"@bytes"``; raises DocumentError if it is no base64."""
     if not isinstance(text, str):
         raise DocumentError(f"expected base64, found {describe(text)}", BYTES_KEY)
     try:

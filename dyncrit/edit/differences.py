@@ -107,10 +107,22 @@ def _members(before: JsonObject, after: JsonObject, path: str) -> Iterator[_Pair
 
 
 def _items(before: list[Json], after: list[Json], path: str) -> Iterator[_Pair]:
-    for index in range(max(len(before), len(after))):
-        old = before[index] if index < len(before) else ABSENT
-        new = after[index] if index < len(after) else ABSENT
+    moved = _same_at_end(before, after) if len(before) != len(after) else 0
+    for index in range(max(len(before), len(after)) - moved):
+        old = before[index] if index < len(before) - moved else ABSENT
+        new = after[index] if index < len(after) - moved else ABSENT
         yield f"{path}[{index}]", old, new
+
+
+def _same_at_end(before: list[Json], after: list[Json]) -> int:
+    """How many items at the end of lists are the same: they moved, as others were put in or dropped."""
+    count = 0
+    try:
+        while count < min(len(before), len(after)) and before[-1 - count] == after[-1 - count]:
+            count += 1
+    except RecursionError:  # nested deeply
+        return 0
+    return count
 
 
 def _in_folder(folder: StagedFolder, schema: Schema) -> Iterator[FieldChange]:
@@ -175,11 +187,26 @@ def _is_deep(document: Json) -> bool:
 
 def _in_bytes(folder: StagedFolder, name: str) -> Iterator[FieldChange]:
     before, after = folder.original.view(name), folder.view(name)
-    if len(before) != len(after):
-        yield FieldChange(name, "", f"{len(before)} bytes", f"{len(after)} bytes")
     size = min(len(before), len(after))
-    for start, end in _ranges(before, after, size):
-        yield FieldChange(name, f"byte {start}", _hex(before[start:end]), _hex(after[start:end]))
+    if len(before) == len(after):
+        for start, end in _ranges(before, after, size):
+            yield FieldChange(name, f"byte {start}", _hex(before[start:end]), _hex(after[start:end]))
+        return
+    yield FieldChange(name, "", f"{len(before)} bytes", f"{len(after)} bytes")
+    start = next((first for first, _ in _ranges(before, after, size)), size)
+    moved = _same_bytes_at_end(before, after, size - start)
+    old, new = (view[start : len(view) - moved] for view in (before, after))
+    yield FieldChange(name, f"byte {start}", _hex(old) if old else ABSENT, _hex(new) if new else ABSENT)
+
+
+def _same_bytes_at_end(before: memoryview, after: memoryview, most: int) -> int:
+    """How many bytes at the end are the same: they moved, as others were put in or dropped."""
+    for done in range(0, most, _CHUNK):
+        size = min(_CHUNK, most - done)
+        one, other = (bytes(view[len(view) - done - size : len(view) - done]) for view in (before, after))
+        if one != other:
+            return done + next(index for index in range(size) if one[-1 - index] != other[-1 - index])
+    return most
 
 
 def _ranges(before: memoryview, after: memoryview, size: int) -> Iterator[tuple[int, int]]:

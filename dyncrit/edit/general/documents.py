@@ -14,7 +14,7 @@ from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.source import Source
 from dyncrit.codec.walk import missing_required
 from dyncrit.codec.writer import ImageWriter
-from dyncrit.edit.general.kept import encode_changed, settle
+from dyncrit.codec.kept import encode_changed, settle
 from dyncrit.edit.general.path import ENTRIES
 from dyncrit.edit.general.shapes import message_plan
 from dyncrit.entry import Entry

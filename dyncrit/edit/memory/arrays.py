@@ -50,12 +50,17 @@ def find_arrays(
     anchors = {*strings, *(first.entries if first is not None else ())}
     anchors.update(islice(words.places(name + b"="), _MOST_PLACES))
     found = [] if first is None else [first]
+    searched = 0
     seen = set(first.cells(words)) if first is not None else set()
     for cell in sorted(cell for cells in words.pointers(anchors).values() for cell in cells):
-        if cell not in seen:
-            array = _around(words, cell, anchors)
-            seen.update(array.cells(words))
-            found.append(array)
+        if cell in seen or cell < searched:
+            continue
+        entries, is_ended = _from(words, cell)
+        if is_ended:
+            found.append(_extended(words, EnvironmentArray(cell, entries), anchors))
+            seen.update(found[-1].cells(words))
+        else:
+            searched = cell + len(entries) * words.size  # from nowhere between is the end another
     return list(_pointed_to(words, found))
 
 
@@ -68,41 +73,38 @@ def _first(words: Words, process: Process) -> EnvironmentArray | None:
     start = mm.mm_start_stack + words.size * (count + 2)
     if words.at(start - words.size) != 0:
         return None
-    array = _from(words, start)
-    return None if array is None else EnvironmentArray(start, array, is_first=True)
+    entries, is_ended = _from(words, start)
+    return EnvironmentArray(start, entries, is_first=True) if is_ended else None
 
 
-def _around(words: Words, cell: int, anchors: set[int]) -> EnvironmentArray:
-    """The array that a pointer is in; without entries if it is in none."""
-    entries = _from(words, cell)
-    if entries is None:
-        return EnvironmentArray(cell, [])
+def _extended(words: Words, array: EnvironmentArray, anchors: set[int]) -> EnvironmentArray:
+    """An array with those entries, too, that stand before the one at which it was found."""
     before: list[int] = []
-    start = cell
+    start = array.start
     while len(before) < _MOST_ENTRIES:
         value = words.at(start - words.size)
         if not value or not (value in anchors or _is_variable(words, value)):
             break
         before.append(value)
         start -= words.size
-    return EnvironmentArray(start, before[::-1] + entries)
+    return EnvironmentArray(start, before[::-1] + array.entries)
 
 
-def _from(words: Words, start: int) -> list[int] | None:
-    """The entries from an address on up to a null pointer; None where anything else stands between."""
+def _from(words: Words, start: int) -> tuple[list[int], bool]:
+    """The pointers to strings from an address on, and whether a null pointer ends them."""
     entries: list[int] = []
     while len(entries) < _MOST_ENTRIES:
         value = words.at(start + len(entries) * words.size)
         if value == 0:
-            return entries
-        if value is None or not (words.string(value) or words.is_in_file(value)):
-            return None
+            return entries, True
+        if value is None or not (words.head(value, 1) or words.is_in_file(value)):
+            break
         entries.append(value)
-    return None
+    return entries, False
 
 
 def _is_variable(words: Words, address: int) -> bool:
-    text = words.string(address)
+    text = words.head(address)
     return text is not None and _VARIABLE.match(text) is not None
 
 

@@ -78,7 +78,7 @@ def read_block(process: Process) -> Block:
 def is_overwritten(process: Process, words: Words, block: Block) -> bool:
     """Whether a title that the process gave itself is where its environment was, or begins before it."""
     mm = process.mm
-    if mm is not None and mm.mm_arg_start < mm.mm_arg_end and words.string(mm.mm_arg_end - 1):
+    if mm is not None and mm.mm_arg_start < mm.mm_arg_end and words.head(mm.mm_arg_end - 1, 1):
         return True
     texts = block.strings.values()
     return bool(texts) and not any(b"=" in text for text in texts)

@@ -124,7 +124,7 @@ class _Change:
                 f"process {self._process.pid}",
             )
         # Of strings in clean pages of files it can't be told whether they are of the same name.
-        is_known = all(self._words.string(address) is not None for address in array.entries)
+        is_known = all(self._words.head(address, 1) for address in array.entries)
         return is_known and room is not None and room >= len(array.entries) + 2
 
     def _take_out(self, array: EnvironmentArray) -> None:
@@ -140,7 +140,7 @@ class _Change:
     def _named(self, array: EnvironmentArray) -> Iterator[tuple[int, int]]:
         """Where an array has the variable: its pointers to it, and the addresses of the strings."""
         for cell, address in zip(array.cells(self._words), array.entries, strict=True):
-            if (self._words.string(address) or b"").startswith(self._prefix):
+            if self._words.head(address, len(self._prefix)) == self._prefix:
                 yield cell, address
 
     def _shown(self) -> tuple[tuple[int, int], bytes | None]:

@@ -17,6 +17,7 @@ LONGEST_STRING = 1 << 17
 """MAX_ARG_STRLEN of <linux/binfmts.h>: the kernel gives no program a longer string."""
 
 _PAGE = 4096
+_MOST_HEAD = 256
 _MOST_CACHED = 256
 _MOST_AREAS = 64
 _PRIVATE = frozenset({VmaKind.ANONYMOUS, VmaKind.HEAP, VmaKind.STACK, VmaKind.FILE})
@@ -59,6 +60,14 @@ class Words:
                 return found + data[:end]
             found += data
         return None
+
+    def head(self, address: int, size: int = _MOST_HEAD) -> bytes | None:
+        """The first bytes of the string at an address; None where not one can be read."""
+        room = min(size, _PAGE - address % _PAGE)
+        data = self._read(address, room)
+        if data is not None and size > room and b"\0" not in data:
+            data += self.head(address + room, size - room) or b""
+        return None if data is None else data.partition(b"\0")[0]
 
     def area(self, address: int) -> Vma | None:
         """The private mapping that an address is in, or None."""

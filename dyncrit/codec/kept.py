@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dyncrit.codec import unknown, wire
-from dyncrit.codec.render import parse_base64, show_base64
-from dyncrit.codec.walk import BYTES_KEY, decode_record, encode_message
-from dyncrit.errors import DocumentError, DyncritError
+from dyncrit.codec.render import show_base64
+from dyncrit.codec.walk import BYTES_KEY, decode_record, encode_message, kept_bytes
+from dyncrit.errors import DocumentError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,11 +30,11 @@ def encode_changed(plan: MessagePlan, document: JsonObject) -> bytes:
     encoded = encode_message(plan, fields)
     if BYTES_KEY not in document:
         return encoded
+    kept = kept_bytes(document[BYTES_KEY])
     try:
-        kept = parse_base64(document[BYTES_KEY])
         before = decode_record(plan, kept)
-    except (DyncritError, ValueError, AttributeError):
-        return encoded  # it was no record; what the fields say is all there is
+    except ImageError:
+        return encoded if fields else kept  # they are no record, and say nothing about fields
     before.pop(BYTES_KEY, None)
     if not before and kept:
         if not fields:
