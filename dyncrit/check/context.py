@@ -246,5 +246,5 @@ class Context:
         ids = None if core is None else optional(core, "ids")
         if ids is None:
             ids = self.first(f"ids-{message.pid}.img")
-        threads = tuple(dict.fromkeys((message.pid, *filter(None, message.threads))))
+        threads = tuple(dict.fromkeys((message.pid, *filter(None, message.threads[1:]))))
         return Task(message.pid, message.ppid, message.pgid, message.sid, threads, core, ids)

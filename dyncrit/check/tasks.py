@@ -109,6 +109,7 @@ def _tree_present(context: Context) -> Iterator[Finding]:
 
 def _unique_tasks(context: Context) -> Iterator[Finding]:
     seen: set[int] = set()
+    living = {task.pid for task in context.living}  # CRIU leaves the first thread of a zombie to chance
     for index, message in enumerate(context.messages(_PSTREE)):
         if message.pid in seen:
             text = f"the pid {message.pid} is there already"
@@ -119,7 +120,7 @@ def _unique_tasks(context: Context) -> Iterator[Finding]:
                 text = f"process {message.pid}: the thread id {tid} is there already"
                 yield Finding.of(UNIQUE_TASKS, text, _PSTREE, place=f"entry {index}: threads[{place}]")
             seen.add(tid)
-        if message.threads and message.threads[0] not in (0, message.pid):
+        if message.threads and message.threads[0] not in (0, message.pid) and message.pid in living:
             text = f"process {message.pid}: its first thread is {message.threads[0]}, expected itself"
             yield Finding.of(UNIQUE_TASKS, text, _PSTREE, place=f"entry {index}: threads[0]")
 

@@ -62,7 +62,7 @@ class Process:
         self.ppid: int = message.ppid
         self.pgid: int = message.pgid
         self.sid: int = message.sid
-        self.thread_ids = tuple(dict.fromkeys((self.pid, *filter(None, message.threads))))
+        self.thread_ids = tuple(dict.fromkeys((self.pid, *filter(None, message.threads[1:]))))
         self.parent: Process | None = None
         self.children: list[Process] = []
 

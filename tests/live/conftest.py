@@ -24,8 +24,10 @@ process. It ends when its stdin is closed, so also when the tests are killed. Ho
 - ``bench.start(source, ..., namespaces=("net", "uts"))`` gives the program namespaces of its own, which CRIU dumps and
   restores; without, it has the world's, which are as they were when it is restored: set them up by
   ``bench.run("ip", "address", "add", "10.0.0.7/8", "dev", "lo")``. ``lo`` is up in a world and in ``net`` namespaces.
-- ``program.dump(*options)`` and ``bench.restore(images, *options)`` take options of CRIU's; an error of CRIU's is an
-  AssertionError with the end of its log. Sockets that are connected take ``--tcp-established`` in both.
+  One with ``mnt`` has ``bench.root`` for its /, and the bench's folder in it at its own path, as containers have.
+- ``program.dump(*options)`` and ``bench.restore(images, *options)`` take options of CRIU's; an error of CRIU's fails
+  the test with the end of its log. Sockets that are connected take ``--tcp-established`` in both. What the bench
+  knows itself (``--network-lock nftables``, ``--root`` and ``--external`` of programs with ``mnt``) it adds.
 - ``program.connect(port)`` is a socket into the program's network; ``program.memory(address, size)`` its memory.
 - The bench is over when nothing of it is left, which is asserted: processes, mounts, firewall rules, its folder.
 """
@@ -34,16 +36,19 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import importlib.util
 import itertools
 import os
 import select
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import SO_PEERCRED, SOL_SOCKET
@@ -54,25 +59,40 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+# Modules beside a conftest.py can't be imported by name: the tests are no package.
+TRACES = importlib.util.spec_from_file_location("dyncrit_live_traces", Path(__file__).with_name("traces.py"))
+assert TRACES is not None
+assert TRACES.loader is not None
+traces = importlib.util.module_from_spec(TRACES)
+TRACES.loader.exec_module(traces)
+
 GET_CRIU = Path(__file__).parents[3] / "shared" / "tools" / "get-criu"
 HEADERS = Path(__file__).parent
-DEADLINE = 20
-WORLD = "trap '' CHLD; mount -t proc proc /proc && mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec cat"
+DEADLINE = 60
+TOOLS = ("gcc", "ip", "nsenter", "unshare")
+# Process 1 ignores SIGCHLD, so that the kernel reaps what is orphaned.
+WORLD = """
+mount -t proc proc /proc && mount -t tmpfs tmpfs /run && mount -t devpts -o ptmxmode=666 devpts /dev/pts || exit
+ip link set lo up && echo ready && exec env --ignore-signal=CHLD cat
+"""
 # Files that a program has open must be of the world's mounts, so it opens them there.
 LAUNCH = 'cd "$0" || exit; log=$1; shift; exec "$@" </dev/null 2>>"$log"'
 LAUNCH_WITH_NETWORK = f"ip link set lo up || exit; {LAUNCH}"
 Answer = TypeVar("Answer")
 CLONE_NEWNET = 0x40000000
-NETLINK_NETFILTER = 12
-NFT_SUBSYSTEM = 10
-NFT_DUMPS = (1, 4, 7)  # get tables, chains, rules
 NAMESPACES = {"net": "--net", "uts": "--uts", "ipc": "--ipc", "mnt": "--mount", "pid": "--pid"}
 
 
 def lacking(what: str, switch: str) -> NoReturn:
+    """Skip the test for what is missing, or fail it where the environment sets the switch."""
     if os.environ.get(switch):
         pytest.fail(f"{switch} is set, and {what}")
     pytest.skip(what)
+
+
+@pytest.fixture(scope="session", name="lacking")
+def lacking_fixture() -> Callable[[str, str], NoReturn]:
+    return lacking
 
 
 @pytest.fixture(scope="session")
@@ -108,39 +128,46 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """What compiles the source of a program, once a session."""
     folder = tmp_path_factory.mktemp("programs")
-    made: dict[str, Path] = {}
+    made: dict[tuple[str, bool], Path] = {}
 
-    def compile_source(source: str) -> Path:
-        if shutil.which("gcc") is None:
-            lacking("there is no gcc", "DYNCRIT_REQUIRE_CRIU")
-        if source not in made:
+    def compile_source(source: str, *, static: bool = False) -> Path:
+        if (source, static) not in made:
             target = folder / f"program-{len(made)}"
             command = ["gcc", "-g", "-O1", "-pthread", "-I", HEADERS, "-xc", "-", "-o", target]
+            command += ["-static"] if static else []
             done = subprocess.run(
                 command, input=source, capture_output=True, text=True, timeout=DEADLINE, check=False
             )
             assert done.returncode == 0, done.stderr
-            made[source] = target
-        return made[source]
+            made[source, static] = target
+        return made[source, static]
 
     return compile_source
 
 
 @pytest.fixture
-def bench(criu: str, compiled: Callable[[str], Path]) -> Iterator[Bench]:
+def bench(criu: str, compiled: Callable[..., Path]) -> Iterator[Bench]:
     """A world of its own for programs; afterwards nothing of it is left."""
-    before = traces()
-    folder = Path(tempfile.mkdtemp(prefix="dyncrit-"))  # short, as the paths of sockets must be
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        lacking(f"missing: {', '.join(missing)}", "DYNCRIT_REQUIRE_CRIU")
+    before = traces.of_system()
+    folder = Path(tempfile.mkdtemp(prefix="dyncrit-live-"))  # short, as the paths of sockets must be
     try:
-        with ExitStack() as keepers, World() as world:
-            yield Bench(criu, compiled, folder, world, keepers)
-        assert not processes_in(world.namespaces), "processes are left in a world that has ended"
+        with ExitStack() as handles:
+            with ExitStack() as keepers, closing(World()) as world:
+                spaces = {handles.enter_context(path.open("rb")) for path in world.namespaces}
+                yield Bench(criu, compiled, folder, world, keepers)
+            # open files of namespaces keep their numbers from going to the world of another test
+            left = traces.processes_in({os.fstat(space.fileno()).st_ino for space in spaces})
+            assert not left, "processes are left in a world that has ended"
     finally:
         shutil.rmtree(folder)
-    assert traces() == before, "mounts or firewall rules are left behind, or another's have changed meanwhile"
+    assert traces.of_system() == before, (
+        "mounts or firewall rules are left behind, or another's have changed meanwhile"
+    )
 
 
 class World:
@@ -153,21 +180,19 @@ class World:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/"
         )
         assert self._keeper.stdout is not None
-        assert self._keeper.stderr is not None
         if self._keeper.stdout.readline() != b"ready\n":
-            self._keeper.kill()
-            lacking(f"no new namespaces: {self._keeper.stderr.read().decode()}", "DYNCRIT_REQUIRE_CRIU")
+            _, errors = self._keeper.communicate(timeout=DEADLINE)
+            lacking(f"no new namespaces: {errors.decode()}", "DYNCRIT_REQUIRE_CRIU")
         self.first = only_child(self._keeper.pid)
         self.proc = Path(f"/proc/{self.first}/root/proc")
         """The world's own /proc, with its own pids."""
-        kinds = ("pid", "mnt", "net", "uts", "ipc")
-        self.namespaces = {Path(f"/proc/{self.first}/ns/{kind}").stat().st_ino for kind in kinds}
-        assert not self.namespaces & {Path(f"/proc/self/ns/{kind}").stat().st_ino for kind in kinds}
+        self.namespaces = [
+            Path(f"/proc/{self.first}/ns/{kind}") for kind in ("pid", "mnt", "net", "uts", "ipc")
+        ]
+        for path in self.namespaces:
+            assert path.stat().st_ino != Path(f"/proc/self/ns/{path.name}").stat().st_ino
 
-    def __enter__(self) -> World:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End the first process, and with it all others: the kernel lets it go when they are gone."""
         self._keeper.communicate(timeout=DEADLINE)
 
@@ -182,7 +207,7 @@ class Bench:
     """Where programs run, are dumped and restored."""
 
     criu: str
-    compiled: Callable[[str], Path]
+    compiled: Callable[..., Path]
     folder: Path
     """For the files of the test; gone afterwards."""
     world: World
@@ -209,13 +234,14 @@ class Bench:
         file, cwd = executable or self.folder / f"{name}.bin", cwd or self.folder
         for folder in (file.parent, cwd):
             folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.compiled(source), file)
+        shutil.copy(self.compiled(source, static="mnt" in namespaces), file)
+        root = ["--root", self._make_root()] if "mnt" in namespaces else []
         own = [NAMESPACES[kind] for kind in namespaces]
         if own:
-            own = ["unshare", *own, *(["--fork", "--kill-child"] if "pid" in namespaces else []), "--"]
+            own = ["unshare", *own, *(["--fork"] if "pid" in namespaces else []), "--"]
         launch = LAUNCH_WITH_NETWORK if "net" in namespaces else LAUNCH
         control, log = self.folder / f"{name}.socket", self.folder / f"{name}.log"
-        command = self.world.command(*own, "sh", "-c", launch, cwd, log, file, control, *arguments)
+        command = self.world.command(*own, "sh", "-c", launch, cwd, log, file, *root, control, *arguments)
         keeper = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -239,8 +265,21 @@ class Bench:
         ``control`` is the path of its socket, if the images were changed in that.
         """
         control = control or self.folder / f"{name}.socket"
-        self.call_criu("restore", "--images-dir", images, "--restore-detached", *options)
+        root = ["--root", self.root, "--external", f"mnt[bench]:{self.folder}"] if self.root.exists() else []
+        self.call_criu("restore", "--images-dir", images, "--restore-detached", *root, *options)
         return Program(self, name, control)
+
+    @property
+    def root(self) -> Path:
+        """What is / for programs with mounts of their own; in it the bench's folder is mounted, at its own path."""
+        return self.folder / "root"
+
+    def _make_root(self) -> Path:
+        for folder in (self.root / "proc", self.root / "dev", self.root / self.folder.relative_to("/")):
+            folder.mkdir(parents=True)
+        os.mknod(self.root / "dev" / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        self.run("mount", "--bind", self.root, self.root)
+        return self.root
 
     def call_criu(self, action: str, *options: object, check: bool = True) -> str:
         """Run CRIU in the world; gives its log. Raises AssertionError with the end of it if CRIU fails."""
@@ -296,10 +335,24 @@ class Program:
         """Dump it to a new folder (given, or made here); gives the folder. It is gone then, unless options keep it."""
         images = images or Path(tempfile.mkdtemp(prefix="images-", dir=self._bench.folder))
         images.mkdir(exist_ok=True)
-        self._bench.call_criu(action, "--tree", self.pid, "--images-dir", images, *options)
+        bench, tree = self._bench, self.tree()
+        root = ["--external", f"mnt[{bench.folder}]:bench"] if bench.root.exists() else []
+        bench.call_criu(action, "--tree", self.pid, "--images-dir", images, *root, *options)
         if action == "dump" and not {"--leave-running", "-R", "--leave-stopped", "-s"} & set(options):
             self.wait()
+            deadline = time.monotonic() + DEADLINE
+            while any(process.exists() for process in tree):  # a pid is free only when all are reaped
+                assert time.monotonic() < deadline, f"{self.name} still runs"
+                time.sleep(0.001)
         return images
+
+    def tree(self) -> list[Path]:
+        """Its folder in the world's /proc, and those of its descendants."""
+        found = [self.proc]
+        for process in found:  # which grows meanwhile
+            for children in process.glob("task/*/children"):
+                found += [self._bench.world.proc / pid for pid in children.read_text().split()]
+        return found
 
     def wait(self) -> None:
         """Wait until it is gone."""
@@ -345,37 +398,3 @@ def namespaced_pids(pid: int) -> list[int]:
         if line.startswith("NSpid:"):
             return [int(word) for word in line.split()[1:]]
     raise AssertionError(f"no NSpid of {pid}")
-
-
-def processes_in(namespaces: set[int]) -> list[Path]:
-    """The processes that are in any of some namespaces."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or none of ours
-            if namespaces & {entry.stat().st_ino for entry in (process / "ns").iterdir()}:
-                found.append(process)
-    return found
-
-
-def traces() -> tuple[str, ...]:
-    """What a dump or restore could leave behind here: mounts, and rules of nftables and iptables."""
-    tables = [Path(f"/proc/net/{name}") for name in ("ip_tables_names", "ip6_tables_names")]
-    legacy = [path.read_text() for path in tables if path.exists()]
-    return Path("/proc/self/mountinfo").read_text(), nftables(), *legacy
-
-
-def nftables() -> str:
-    """All tables, chains and rules of nftables as the kernel tells them, in hex."""
-    told = []
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as kernel:
-        kernel.settimeout(DEADLINE)
-        for question in NFT_DUMPS:
-            kernel.send(struct.pack("=IHHIIBBH", 20, NFT_SUBSYSTEM << 8 | question, 0x301, 1, 0, 0, 0, 0))
-            kind = 0
-            while kind not in {2, 3}:  # an error, or done
-                data = kernel.recv(1 << 16)
-                while data:
-                    size, kind = struct.unpack_from("=IH", data)
-                    told.append(data[20:size])  # without the header, which counts changes
-                    data = data[size + 3 & ~3 :]
-    return b"|".join(told).hex()

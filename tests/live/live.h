@@ -8,10 +8,13 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,7 +64,7 @@ static void live_serve(int listening)
 		int connection = accept(listening, NULL, NULL);
 		if (connection < 0)
 			continue; /* a signal */
-		ssize_t length = read(connection, question, sizeof question - 1);
+		ssize_t length = TEMP_FAILURE_RETRY(read(connection, question, sizeof question - 1));
 		if (length > 0) {
 			question[length] = 0;
 			memset(live_text, 0, sizeof live_text);
@@ -79,8 +82,33 @@ static void live_serve(int listening)
 	}
 }
 
+/* Makes a folder / that has a /proc and the bench's folder, in a mount namespace that is this program's. */
+static void live_enter(const char *root, char **program)
+{
+	static char folder[4096];
+	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(root, '/') - root), root);
+	TRY(mount(folder, SAY("%s%s", root, folder), NULL, MS_BIND, NULL));
+	TRY(chdir(root));
+	TRY(mount("proc", "proc", "proc", 0, NULL));
+	TRY(syscall(SYS_pivot_root, ".", "."));
+	TRY(umount2(".", MNT_DETACH));
+	int null = TRY(open("/dev/null", O_RDONLY));
+	int log = TRY(open(SAY("%s/rooted.log", folder), O_WRONLY | O_CREAT | O_APPEND, 0600));
+	TRY(dup2(null, 0));
+	TRY(dup2(log, 2));
+	close(null);
+	close(log);
+	TRY(chdir(folder));
+	TRY(execv(program[0], program)); /* again, from a file that is in the new root */
+}
+
 int main(int count, char **arguments)
 {
+	if (count > 2 && !strcmp(arguments[1], "--root")) {
+		char *root = arguments[2];
+		arguments[2] = arguments[0];
+		live_enter(root, arguments + 2);
+	}
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (count < 2 || strlen(arguments[1]) >= sizeof address.sun_path) {
 		fprintf(stderr, "usage: %s SOCKET [ARGUMENT...], with a short SOCKET\n", arguments[0]);

@@ -10,7 +10,7 @@ import pytest
 
 from dyncrit.check.checking import check
 from dyncrit.checkpoint import open_checkpoint
-from dyncrit.edit.anonymize.copying import anonymized_copy
+from dyncrit.edit.anonymity.copying import anonymized_copy
 
 PROGRAM = r"""
 #include "live.h"

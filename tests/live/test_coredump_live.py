@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -17,7 +16,7 @@ from dyncrit.checkpoint import open_checkpoint
 from dyncrit.explore.coredump import write_core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROGRAM = r"""
 #include <unistd.h>
@@ -88,8 +87,6 @@ def waiting(program: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def gdb(program: Path, core: Path, *commands: str) -> str:
-    if shutil.which("gdb") is None:
-        lacking("there is no gdb", "DYNCRIT_REQUIRE_GDB")
     arguments = [part for command in commands for part in ("-ex", command)]
     done = subprocess.run(
         ["gdb", "--batch", "-nx", "-q", "-iex", "set debuginfod enabled off", *arguments, program, core],
@@ -103,8 +100,14 @@ def gdb(program: Path, core: Path, *commands: str) -> str:
 
 
 def test_gdb_reads_a_dumped_process_as_it_was(
-    criu: str, program: Path, waiting: subprocess.Popen[bytes], tmp_path: Path
+    criu: str,
+    program: Path,
+    waiting: subprocess.Popen[bytes],
+    tmp_path: Path,
+    lacking: Callable[[str, str], NoReturn],
 ) -> None:
+    if shutil.which("gdb") is None:
+        lacking("there is no gdb", "DYNCRIT_REQUIRE_GDB")
     images, core = tmp_path / "images", tmp_path / "core"
     images.mkdir()
     command = [criu, "dump", "-t", str(waiting.pid), "-D", images, "-v2", "-o", "dump.log"]
