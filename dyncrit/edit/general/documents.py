@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from dyncrit.checkpoint.images import read_image_frame
 from dyncrit.codec import extra
 from dyncrit.codec.header import show_header
+from dyncrit.codec.kept import encode_changed, settle
 from dyncrit.codec.message import codecs_for
 from dyncrit.codec.plan import Planner, Style
 from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.source import Source
 from dyncrit.codec.walk import missing_required
 from dyncrit.codec.writer import ImageWriter
-from dyncrit.codec.kept import encode_changed, settle
 from dyncrit.edit.general.path import ENTRIES
 from dyncrit.edit.general.shapes import message_plan
 from dyncrit.entry import Entry
