@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import dyncrit
-from dyncrit.codec import walk
+from dyncrit.codec import kept, walk
 from dyncrit.codec.decoders import is_direct
 from dyncrit.codec.direct import LEFT_TO_WALK, DirectCodec
 from dyncrit.codec.message import Codecs
@@ -451,7 +451,7 @@ def test_fast_codec_encodes_changed_documents_as_the_careful_one_or_leaves_them(
             continue
         documents.append(document)
         try:
-            careful: bytes | None = walk.encode_record(plan, copy.deepcopy(document))
+            careful: bytes | None = kept.encode_changed(plan, copy.deepcopy(document))
         except DocumentError:
             careful = None
         try:

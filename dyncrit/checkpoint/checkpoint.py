@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 from dyncrit.checkpoint.files import FileTable
 from dyncrit.checkpoint.images import ImageSet
+from dyncrit.checkpoint.location import Location, locate
 from dyncrit.checkpoint.memory.spaces import AddressSpaces
 from dyncrit.checkpoint.problems import Problem, Problems
 from dyncrit.checkpoint.processes import ProcessTree
+from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
     from dyncrit.checkpoint.cgroups import Cgroups
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.checkpoint.engine.container import Container
-    from dyncrit.checkpoint.location import Location
     from dyncrit.checkpoint.mounts import MountNamespace
     from dyncrit.checkpoint.namespaces import Namespace
     from dyncrit.checkpoint.release import ReleaseRange
     from dyncrit.checkpoint.sockets import Socket
     from dyncrit.checkpoint.statistics import Statistics
+    from dyncrit.checkpoint.storage.compression import Limits
     from dyncrit.schema import Schema
     from dyncrit.types import DynamicMessage
 
@@ -40,8 +42,12 @@ class Checkpoint:
     ``parent`` is the one that an incremental dump builds on, or None; then ``no_parent`` tells why.
     """
 
-    def __init__(self, location: Location, schema: Schema, path: Path | None = None) -> None:
+    def __init__(
+        self, location: Location, schema: Schema, path: Path | None = None, limits: Limits | None = None
+    ) -> None:
         self.location = location
+        self._limits = limits
+        self._is_outdated = False
         self.path = path
         """The path that was opened; None for a parent that a link led to."""
         self.schema = schema
@@ -213,8 +219,8 @@ class Checkpoint:
     def edit(self, *, dry_run: bool = False) -> Edit:
         """A change of this checkpoint, to be used as a context manager; with ``dry_run``, nothing is written.
 
-        All changes are made together when the block ends, and none if it raises. This object goes on
-        showing what was there before: open the checkpoint anew to see it as it is then.
+        All changes are made together when the block ends, and none if it raises. Afterwards this object
+        shows what is there then, in an archive from the next edit on; what was taken from it before stays.
 
         >>> from dyncrit.checkpoint import open_checkpoint
         >>> with open_checkpoint("tests/data/demo/tree") as checkpoint:
@@ -225,7 +231,33 @@ class Checkpoint:
         """
         from dyncrit.checkpoint.editing.edit import Edit
 
+        if self._is_outdated:
+            self.renew()
         return Edit(self, dry_run=dry_run)
+
+    def was_changed(self) -> None:
+        """Take note that an edit was made: what is read from now on is read anew."""
+        self._is_outdated = True
+        if isinstance(self.location.root, DirectoryTree):  # an archive is unpacked again only if need be
+            self.renew()
+
+    def renew(self) -> None:
+        """Look at the checkpoint anew, as after a change; its parents stay as they are."""
+        if self.path is None:
+            return
+        self._is_outdated = False
+        root = self.location.root
+        if isinstance(root, DirectoryTree) and self.location.images is root:  # also one around a lone image
+            tree = DirectoryTree(self.path)
+            self.location = self.location._replace(images=tree, root=tree)
+        else:
+            self.location = locate(self.path, self._limits)
+        root.close()
+        self.problems = Problems()
+        self.images = ImageSet(self.location.images, self.schema, self.problems)
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                vars(self).pop(name, None)
 
     def _find_strangers(self, tree: ProcessTree) -> None:
         """Say which images are of tasks that pstree.img lacks: left from dumps before, or mixed in."""

@@ -97,11 +97,13 @@ class ImageSet:
     def numbers(self, stem: str) -> list[int]:
         """The numbers N of the images ``STEM-N.img`` that are there, in order.
 
+        Only names as CRIU writes them count: it would not open ``core-007.img``.
+
         >>> from dyncrit.checkpoint import open_checkpoint
         >>> open_checkpoint("tests/data/demo/tree").images.numbers("mm")
         [9834, 9838, 9840]
         """
-        pattern = re.compile(rf"{re.escape(stem)}-([0-9]{{1,20}})\.img")
+        pattern = re.compile(rf"{re.escape(stem)}-(0|[1-9][0-9]{{0,19}})\.img")
         return sorted(int(match[1]) for name in self.tree.names() if (match := pattern.fullmatch(name)))
 
     @property

@@ -40,7 +40,7 @@ def open_checkpoint(
     ['tree', 'child', 'grandchild', 'tree']
     """
     schema = _for_views(schema)
-    checkpoint = Checkpoint(locate(Path(path), limits), schema, Path(path))
+    checkpoint = Checkpoint(locate(Path(path), limits), schema, Path(path), limits)
     try:
         _link_parents(checkpoint, [Path(parent) for parent in parents], limits)
     except BaseException:
@@ -83,7 +83,7 @@ def _find_parent(checkpoint: Checkpoint, explicit: list[Path], limits: Limits | 
         lack = "is not there"
     if explicit:
         path = explicit.pop(0)
-        return Checkpoint(locate(path, limits), checkpoint.schema, path)
+        return Checkpoint(locate(path, limits), checkpoint.schema, path, limits)
     checkpoint.no_parent = f"parent -> {link} {lack} (name it with --parent)"
     problem = f"a link to {link}, which {lack}; only pages that this dump lacks need it"
     checkpoint.problems.warn("parent", problem)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.images import IMAGE, change_image, image_edit_options
+from dyncrit.cli.streams import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,12 +34,18 @@ def command(ctx: click.Context, image: Path, dry_run: bool, as_json: bool) -> in
     """Open an image (a file, or ARCHIVE/NAME) in $VISUAL or $EDITOR as `decode --pretty` shows it.
 
     What is saved takes the image's place, and what is different is printed. If there is a mistake in it, the
-    editor opens again with the error on top. Nothing is written if it is saved as it was, or empty.
+    editor opens again with the error on top. Nothing is written if it is saved as it was, or empty. If the
+    change can't be made, the text is kept, and the error says where.
     """
-    from dyncrit.edit.general.revising import revise_image
+    from dyncrit.edit.general.revising import revising
 
-    operation = partial(revise_image, editor=partial(_edit, _editor()))
-    return change_image(ctx, image, operation, dry_run=dry_run, as_json=as_json)
+    try:
+        with revising(partial(_edit, _editor())) as revise:
+            return change_image(ctx, image, revise, dry_run=dry_run, as_json=as_json)
+    except BaseException as error:
+        for note in getattr(error, "__notes__", ()):  # of one whose message isn't shown, an interrupt's
+            say(note)
+        raise
 
 
 def _editor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -61,10 +62,15 @@ def _print_raw(result: Json) -> None:
     """Print texts byte for byte, and anything else as JSON, a line an item of a list."""
     with open_output(None, binary=False) as output:
         for item in result if isinstance(result, list) else [result]:
-            output.write(
-                (item if isinstance(item, str) else _compact(item)).encode("utf-8", "surrogateescape")
-            )
-            output.write(b"\n")
+            output.write(_raw(item) + b"\n")
+
+
+def _raw(item: Json) -> bytes:
+    """A text's bytes, or JSON: of what is no text, and of a text with characters that are none."""
+    if isinstance(item, str):
+        with suppress(UnicodeEncodeError):
+            return item.encode("utf-8", "surrogateescape")
+    return _compact(item).encode()
 
 
 def _compact(value: Json) -> str:

@@ -39,6 +39,9 @@ _KEY_FIELDS = frozenset({1, 2})
 _HASH_SIZE = 16
 _CHUNK = 64 << 10
 _SHOWN_BYTES = 32
+_NEAR = 64
+"""Bytes that differ are told together where no more than this many are the same between them."""
+_MAX_RANGES = 1000
 
 
 class _Absent:
@@ -189,7 +192,10 @@ def _in_bytes(folder: StagedFolder, name: str) -> Iterator[FieldChange]:
     before, after = folder.original.view(name), folder.view(name)
     size = min(len(before), len(after))
     if len(before) == len(after):
-        for start, end in _ranges(before, after, size):
+        for count, (start, end) in enumerate(_ranges(before, after, size)):
+            if count == _MAX_RANGES:
+                yield FieldChange(name, f"byte {start} and more", "...", "...")
+                return
             yield FieldChange(name, f"byte {start}", _hex(before[start:end]), _hex(after[start:end]))
         return
     yield FieldChange(name, "", f"{len(before)} bytes", f"{len(after)} bytes")
@@ -210,24 +216,32 @@ def _same_bytes_at_end(before: memoryview, after: memoryview, most: int) -> int:
 
 
 def _ranges(before: memoryview, after: memoryview, size: int) -> Iterator[tuple[int, int]]:
-    """The ranges of bytes that differ; those that touch each other are one."""
-    first = None
+    """The ranges of bytes that differ; those that are near each other are one."""
+    last: tuple[int, int] | None = None
+    for found in _differing(before, after, size):
+        if last is None:
+            last = found
+        elif found[0] - last[1] <= _NEAR:
+            last = (last[0], found[1])
+        else:
+            yield last
+            last = found
+    if last is not None:
+        yield last
+
+
+def _differing(before: memoryview, after: memoryview, size: int) -> Iterator[tuple[int, int]]:
+    """Where blocks of a few bytes differ, each from its first to its last byte that does."""
     for start in range(0, size, _CHUNK):
-        old, new = bytes(before[start : start + _CHUNK]), bytes(after[start : start + _CHUNK])
-        old, new = old[: size - start], new[: size - start]
+        end = min(start + _CHUNK, size)
+        old, new = bytes(before[start:end]), bytes(after[start:end])
         if old == new:
-            if first is not None:
-                yield first, start
-                first = None
             continue
-        for index, (one, other) in enumerate(zip(old, new, strict=True), start):
-            if one != other and first is None:
-                first = index
-            elif one == other and first is not None:
-                yield first, index
-                first = None
-    if first is not None:
-        yield first, size
+        for at in range(0, len(old), _NEAR):
+            one, other = old[at : at + _NEAR], new[at : at + _NEAR]
+            if one != other:
+                differ = [index for index in range(len(one)) if one[index] != other[index]]
+                yield start + at + differ[0], start + at + differ[-1] + 1
 
 
 def _hex(data: memoryview) -> str:

@@ -101,5 +101,6 @@ _CONVERSIONS = {"u": r"\d+", "d": r"-?\d+", "x": r"[0-9a-f]+", "s": r".+"}
 def _pattern(c_format: str) -> re.Pattern[str]:
     pieces = re.split(r"%0?\d*l?([dusx])", c_format)
     return re.compile(
-        "".join(_CONVERSIONS[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
+        "".join(_CONVERSIONS[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)),
+        re.ASCII,  # other scripts' digits are no numbers
     )

@@ -84,3 +84,10 @@ def test_the_tree_tells_the_byte_order_where_the_inventory_is_missing(build):
     dump = build().remove("inventory.img").write("pstree.img", "PSTREE", byte_order="big")
     assert dump.images().byte_order == "big"
     assert dump.remove("pstree.img").images().byte_order == "little"
+
+
+def test_numbers_are_those_that_criu_writes(build):
+    dump = build()
+    for number in ("0", "7", "10", "007", "00", "", "-1", "\u0667", "1x", "9" * 21):
+        dump.raw(f"mm-{number}.img", b"")
+    assert dump.images().numbers("mm") == [0, 7, 10]

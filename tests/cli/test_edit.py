@@ -106,3 +106,17 @@ def test_without_any_editor_it_says_how_to_name_one(
     monkeypatch.setenv("PATH", "/nonexistent")
     code, _, err = run("edit", files)
     assert (code, err) == (1, "dyncrit: no editor was found; name one with $VISUAL or $EDITOR\n")
+
+
+def test_an_image_that_was_changed_meanwhile_is_left_alone_and_the_text_is_kept(
+    run: Run, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", f"truncate -s +1 '{files}'; sed -i s,/srv/demo/tree,/new,")
+    before = files.read_bytes()
+    code, out, err = run("edit", files)
+    (kept,) = (tmp_path / "temporary").iterdir()
+    assert (code, out) == (1, b"")
+    assert err.endswith(f"(the text is kept in {kept})\n")
+    assert '"name": "/new"' in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert files.read_bytes() == before + b"\0"

@@ -59,3 +59,8 @@ def test_what_cant_be_read_is_bad_data(run: Run, data: Path, name: str) -> None:
     assert (code, out) == (1, b"")
     assert name in err
     assert err.count("\n") == 1
+
+
+def test_raw_output_of_characters_that_are_none_is_json(run: Run, data: Path) -> None:
+    files = data / "demo/tree/files.img"
+    assert run("get", "-r", files, '[`"\\ud800"`, magic]') == (0, b'"\\ud800"\nFILES\n', "")

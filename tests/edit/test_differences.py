@@ -147,12 +147,12 @@ def test_bytes_of_raw_files_are_told_by_range(tmp_path: Path, data: Path) -> Non
     (folder / "pages-99.img").write_bytes(bytes(1 << 18))
     with open_checkpoint(folder) as checkpoint, checkpoint.edit(dry_run=True) as edit:
         with edit.images.modify("pages-99.img") as file:
-            for position, text in ((10, b"ab"), (13, b"c"), ((1 << 16) - 2, b"wxyz"), ((1 << 18) - 1, b"!")):
+            for position, text in ((10, b"ab"), (113, b"c"), ((1 << 16) - 2, b"wxyz"), ((1 << 18) - 1, b"!")):
                 file.seek(position)
                 file.write(text)
         assert found(edit) == [
             ("byte 10", "00 00", "61 62"),
-            ("byte 13", "00", "63"),
+            ("byte 113", "00", "63"),
             (f"byte {(1 << 16) - 2}", "00 00 00 00", "77 78 79 7a"),
             (f"byte {(1 << 18) - 1}", "00", "21"),
         ]

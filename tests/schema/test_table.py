@@ -162,3 +162,9 @@ def test_name_in_a_document_leads_back_to_the_magic_it_was_made_from(name: str) 
     written = table.by_name(row.name)
     assert written is not None
     assert written.magic == 0x12121212
+
+
+def test_digits_of_other_scripts_are_no_numbers() -> None:
+    assert not matches("demo-\u0667.img", ("demo-%u.img",))
+    assert not matches("demo--\u0667.img", ("demo-%d.img",))
+    assert matches("demo--7.img", ("demo-%d.img",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,16 +33,18 @@ class Edit:
 
     ``checkpoint`` is as it was before; ``images`` is the folder of its images as it will be, ``outer`` that
     of the container engine's files beside them, or None. Parents of an incremental one are never changed.
+    An operation that raises may have staged a part of what it does: let its error end the block.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, dry_run: bool = False) -> None:
         self.checkpoint = checkpoint
         self.schema = checkpoint.schema
         self.dry_run = dry_run
-        location = checkpoint.location
+        self._location = location = checkpoint.location
         self.images = StagedFolder(location.images, self._staging)
         self.outer = StagedFolder(location.outer, self._staging) if location.outer is not None else None
         self._folder: Path | None = None
+        self._in_work: set[str] = set()
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,6 +56,7 @@ class Edit:
         with self._cleanup:
             if kind is None and not self.dry_run:
                 self._commit()
+                self.checkpoint.was_changed()
 
     @property
     def changes(self) -> list[FileChange]:
@@ -82,9 +85,9 @@ class Edit:
         """
         if name not in self.images:
             return False
-        before = self.images.changes
+        before = self.images.staged(name)
         place = self.images.path(name)
-        with self.images.open(name) as file, located(place):
+        with self._working_on(name), self.images.open(name) as file, located(place):
             source = Source(file, place)
             frame = read_image_frame(source, name, self.schema)
             writer = ImageWriter(frame, codecs_for(self.schema, Style(byte_order=frame.byte_order)))
@@ -96,16 +99,26 @@ class Edit:
                         output.writelines(writer.entry(index, entry.record, entry.as_payload(layout)))
                     except DocumentError as error:
                         raise error.within(f"entries[{index}]") from None
-        return self.images.changes != before
+        return self.images.staged(name) != before
 
     def preview(self) -> Checkpoint:
         """The checkpoint as it will be, with all views; not to be closed, and to be used within the block."""
         from dyncrit.checkpoint.checkpoint import Checkpoint
 
-        location = self.checkpoint.location._replace(images=self.images, outer=self.outer)
+        location = self._location._replace(images=self.images, outer=self.outer)
         preview = Checkpoint(location, self.schema)
         preview.parent, preview.no_parent = self.checkpoint.parent, self.checkpoint.no_parent
         return preview
+
+    @contextmanager
+    def _working_on(self, name: str) -> Iterator[None]:
+        if name in self._in_work:
+            raise DyncritError("is being rewritten; that must end before the next", self.images.path(name))
+        self._in_work.add(name)
+        try:
+            yield
+        finally:
+            self._in_work.remove(name)
 
     def _entries(self, source: Source, frame: Frame) -> Iterator[Entry]:
         for item in ImageReader(source, frame).entries():
@@ -125,19 +138,19 @@ class Edit:
             else:
                 from dyncrit.checkpoint.writing.commit import staging_folder
 
-                self._folder = self._cleanup.enter_context(
-                    staging_folder(self._path(), self.checkpoint.location)
-                )
+                self._folder = self._cleanup.enter_context(staging_folder(self._path(), self._location))
         return self._folder
 
     def _commit(self) -> None:
         if changes := self.changes:
             from dyncrit.checkpoint.writing.commit import commit
 
-            for folder in (self.images, self.outer):
-                if folder is not None:
-                    folder.require_unchanged()
-            commit(self._path(), self.checkpoint.location, changes, self._staging())
+            def require_unchanged() -> None:
+                for folder in (self.images, self.outer):
+                    if folder is not None:
+                        folder.require_unchanged()
+
+            commit(self._path(), self._location, changes, self._staging(), require_unchanged)
 
     def _path(self) -> Path:
         if self.checkpoint.path is None:

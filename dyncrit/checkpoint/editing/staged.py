@@ -39,6 +39,10 @@ class StagedFolder(FileTree):
         """The files that are new, changed or removed, by name."""
         return [FileChange(self.original, name, self._staged[name]) for name in sorted(self._staged)]
 
+    def staged(self, name: str) -> Path | None:
+        """Where the new content of a file stands; None if it is as it was, or gone."""
+        return self._staged.get(name)
+
     def require_unchanged(self) -> None:
         """Raise DyncritError if a file that is to change was changed on disk by another since it was read."""
         for name in sorted(self._staged):

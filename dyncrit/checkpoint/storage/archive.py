@@ -7,7 +7,7 @@ import stat
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from dyncrit.checkpoint.storage.compression import Limits, compression_of, room_needed, unpack
 from dyncrit.checkpoint.storage.mapped import map_file, open_view
@@ -30,6 +30,22 @@ _MAX_LINK_TEXT = 4096
 _PARENT = "parent"
 
 
+class ArchiveState(NamedTuple):
+    """What tells a file on disk from another in its place, and from itself after it was written over."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    altered: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """What ``stat`` tells; ``modified`` and ``altered`` (mtime and ctime) are in nanoseconds."""
+        # Our own changes keep the mtime, and inodes are used again: then only the ctime differs.
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def open_archive(path: Path, limits: Limits | None = None) -> ArchiveTree:
     """The tree in a tar file: read in place, or unpacked once if it is compressed, whatever its name says.
 
@@ -43,7 +59,9 @@ def open_archive(path: Path, limits: Limits | None = None) -> ArchiveTree:
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("no regular file", str(path))
         data = map_file(file)
-    return open_archive_view(data, str(path), (status.st_dev, status.st_ino), limits)
+    tree = open_archive_view(data, str(path), (status.st_dev, status.st_ino), limits)
+    tree.state = ArchiveState.of(status)
+    return tree
 
 
 def open_archive_view(
@@ -74,8 +92,10 @@ class ArchiveTree(FileTree):
     ) -> None:
         """The folder ``prefix``, which is there, of an archive.
 
-        ``compression`` is how the archive is compressed: gzip, bzip2, xz, zstd or None.
+        ``compression`` is how the archive is compressed: gzip, bzip2, xz, zstd or None. ``state`` is that of
+        the file on disk before it was read; None for a folder, and for an archive in memory.
         """
+        self.state: ArchiveState | None = None
         self.compression = compression
         self.prefix = prefix
         self._archive = archive

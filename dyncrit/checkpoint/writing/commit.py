@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dyncrit.atomic import sync_folder
 from dyncrit.checkpoint.location import locate
-from dyncrit.checkpoint.storage.archive import ArchiveTree
+from dyncrit.checkpoint.storage.archive import ArchiveState, ArchiveTree
 from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.checkpoint.writing.archive import UNLIMITED, are_equal, rewrite_archive
 from dyncrit.checkpoint.writing.attributes import keep_attributes
@@ -21,7 +21,7 @@ from dyncrit.checkpoint.writing.locking import locked
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dyncrit.checkpoint.location import Location
     from dyncrit.checkpoint.storage.tree import FileTree
@@ -44,12 +44,22 @@ def staging_folder(path: Path, location: Location) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def commit(path: Path, location: Location, changes: Sequence[FileChange], staging: Path) -> None:
+def commit(
+    path: Path,
+    location: Location,
+    changes: Sequence[FileChange],
+    staging: Path,
+    require: Callable[[], None] | None = None,
+) -> None:
     """Make changes of the files in ``location.images`` and ``location.outer`` real, all or nothing.
 
     ``path`` is what :func:`~dyncrit.checkpoint.location.locate` was given, ``staging`` a folder of
     :func:`staging_folder`. What isn't changed stays as it is: in a directory the same files, in an archive
     the same bytes. What changes keeps owner, mode, times and extended attributes; an archive its compression.
+
+    ``require`` raises where files are no longer as they were read: it is called under the lock, before
+    anything is prepared and again just before anything is put in place. An archive that was replaced or
+    written over since it was opened is an error in any case.
 
     Raises DyncritError and OSError with all as it was: another process is changing it, there is no room, it
     is read-only, or something in it can't be changed.
@@ -58,30 +68,44 @@ def commit(path: Path, location: Location, changes: Sequence[FileChange], stagin
         return
     directories = _directories(location)
     with _failures(path, staging), locked(directories or [Path(os.path.realpath(path))]):
+        require = require or _nothing_required
+        require()
+        if not directories:
+            _require_same_archive(path, location)
         inner: Sequence[FileChange] = changes
         for image in reversed(location.wrappings):
             inner = change_layers(image, inner, staging)
         if directories:
-            change_directory(inner, staging)
+            change_directory(inner, staging, require)
         else:
-            _change_archive(path, location, changes, inner, staging)
+            written = rewrite_archive(inner, staging / f"{os.urandom(8).hex()}.tar").path
+            _verify(written, location, changes)
+            _replace_archive(path, location, written, require)
 
 
-def _change_archive(
-    path: Path, location: Location, changes: Sequence[FileChange], inner: Sequence[FileChange], staging: Path
-) -> None:
+def _nothing_required() -> None:
+    """What is required where the caller requires nothing."""
+
+
+def _replace_archive(path: Path, location: Location, written: Path, require: Callable[[], None]) -> None:
     """Rename a new archive over the old one; a link that leads to it stays one."""
     target = Path(os.path.realpath(path))
-    status = target.stat()
-    if (status.st_dev, status.st_ino) != location.root.identity[:2]:
-        raise DyncritError("it was replaced since it was read; nothing was changed", str(path))
-    written = rewrite_archive(inner, staging / f"{os.urandom(8).hex()}.tar").path
-    _verify(written, location, changes)
     with written.open("rb") as file:
         keep_attributes(target, written)
         os.fsync(file.fileno())
+    require()
+    _require_same_archive(path, location)
     written.replace(target)
     sync_folder(target.parent)
+
+
+def _require_same_archive(path: Path, location: Location) -> None:
+    """Raise DyncritError if an archive was replaced, or written over in place, since it was opened."""
+    root = location.root
+    if not isinstance(root, ArchiveTree) or root.state != ArchiveState.of(path.stat()):
+        raise DyncritError(
+            "it was replaced or written over since it was read; nothing was changed", str(path)
+        )
 
 
 def _verify(written: Path, location: Location, changes: Sequence[FileChange]) -> None:
@@ -108,9 +132,17 @@ def _verify_folder(old: FileTree, new: FileTree, changes: Sequence[FileChange]) 
     wanted = kept.union(name for name, content in own.items() if content is not None)
     for name in wanted.difference(new.names()):
         raise DyncritError("would be lost; nothing was changed", old.path(name))
+    for name in set(new.names()).difference(wanted):
+        if name in own or not _may_appear(old, name):
+            raise DyncritError("would be there, too; nothing was changed", old.path(name))
     for name in kept:
         if not are_equal(old.view(name), new.view(name)):
             raise DyncritError("would come out different; nothing was changed", old.path(name))
+
+
+def _may_appear(old: FileTree, name: str) -> bool:
+    """Whether a name that isn't changed may be there afterwards: a link to a file that changes or is new."""
+    return name in old or old.link(name) is not None
 
 
 def _member(tree: FileTree, name: str) -> tuple[object, ...]:

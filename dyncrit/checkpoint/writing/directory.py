@@ -19,7 +19,7 @@ from dyncrit.checkpoint.writing.swap import FileSwap, swap_files
 from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dyncrit.checkpoint.writing.changes import FileChange
 
@@ -29,20 +29,23 @@ _STACKED = frozenset({b"overlay", b"aufs", b"fuse.unionfs", b"fuse.fuse-overlayf
 _LISTED = os.R_OK | os.W_OK | os.X_OK
 
 
-def change_directory(changes: Sequence[FileChange], staging: Path) -> None:
+def change_directory(
+    changes: Sequence[FileChange], staging: Path, require: Callable[[], None] = lambda: None
+) -> None:
     """Make changes of files in a directory and the folders below it.
 
     A single file is renamed over the old. For several, a copy of the directory is made of hard links, and the
     two are exchanged; where that can't be done, the files are swapped one by one, and swapped back if it
-    fails. Raises OSError and DyncritError with everything as it was.
+    fails. ``require`` is called just before, and raises where things are no longer as they were read. Raises
+    OSError and DyncritError with everything as it was.
     """
     swaps = _resolved(changes)
     for directory in {swap.directory for swap in swaps}:
         if not os.access(directory, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "Permission denied", str(directory))
     swaps = _prepared(swaps, staging)
-    if len(swaps) == 1 or not _exchange(swaps, staging):
-        swap_files(swaps)
+    if len(swaps) == 1 or not _exchange(swaps, staging, require):
+        swap_files(swaps, require)
 
 
 def _resolved(changes: Sequence[FileChange]) -> list[FileSwap]:
@@ -89,7 +92,7 @@ def _prepared(swaps: Sequence[FileSwap], staging: Path) -> list[FileSwap]:
     return prepared
 
 
-def _exchange(swaps: Sequence[FileSwap], staging: Path) -> bool:
+def _exchange(swaps: Sequence[FileSwap], staging: Path, require: Callable[[], None]) -> bool:
     """Exchange the directory around all changes for one with them made; whether that could be done."""
     top = Path(os.path.commonpath([swap.directory for swap in swaps]))
     if staging.is_relative_to(top) or _must_stay(top):
@@ -97,6 +100,7 @@ def _exchange(swaps: Sequence[FileSwap], staging: Path) -> bool:
     copy = _LinkedCopy(top, staging / f"{os.urandom(8).hex()}.tree")
     try:
         copy.make({swap.path: swap.content for swap in swaps})
+        require()
         renaming.exchange(copy.path, top)
     except OSError:  # each of them can be a matter of directories only
         shutil.rmtree(copy.path, ignore_errors=True)
@@ -112,7 +116,7 @@ class _LinkedCopy:
     def __init__(self, top: Path, path: Path) -> None:
         self.path = path
         self._top = top
-        self._seen: dict[Path, int] = {}
+        self._seen: dict[Path, tuple[int, ...]] = {}
 
     def make(self, contents: dict[Path, Path | None]) -> None:
         """Make it; ``contents`` are the files that are new, changed or removed."""
@@ -131,19 +135,19 @@ class _LinkedCopy:
         sync_folder(self.path.parent)
 
     def rescue(self) -> None:
-        """After the exchange: move over what others have put into the old directory meanwhile."""
-        known = {path.relative_to(self._top): inode for path, inode in self._seen.items()}
+        """After the exchange: move over what others have written into the old directory meanwhile."""
+        known = {path.relative_to(self._top): mark for path, mark in self._seen.items()}
         folders = [self.path]
         for folder in folders:  # grows
             for path in folder.iterdir():
                 relative = path.relative_to(self.path)
-                is_known, inode = relative in known, known.get(relative)
+                mark = known.get(relative)
                 with suppress(OSError):  # what stands in the way is as new
-                    if is_known and path.is_dir() and not path.is_symlink():
+                    if mark is not None and path.is_dir() and not path.is_symlink():
                         folders.append(path)
-                    elif is_known and inode not in {0, path.lstat().st_ino}:
+                    elif mark is not None and _marks(path.lstat())[: len(mark)] != mark:
                         path.replace(self._top / relative)
-                    elif not is_known and not os.path.lexists(self._top / relative):
+                    elif mark is None and not os.path.lexists(self._top / relative):
                         path.rename(self._top / relative)
 
     def _link(self, directory: Path, contents: dict[Path, Path | None]) -> list[Path]:
@@ -160,11 +164,17 @@ class _LinkedCopy:
                     inner.append(path)
                 elif path not in contents:
                     os.link(path, twin / entry.name, follow_symlinks=False)
-                self._seen[path] = 0 if path in contents else status.st_ino
+                # What is linked is one file in both; what isn't can be written over in place, too.
+                self._seen[path] = _marks(status) if path in contents else (status.st_ino,)
         return inner
 
     def _twin(self, path: Path) -> Path:
         return self.path / path.relative_to(self._top)
+
+
+def _marks(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from another in its place, and behind that what changes when it is written over."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _must_stay(top: Path) -> bool:

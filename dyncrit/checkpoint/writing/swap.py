@@ -14,7 +14,7 @@ from dyncrit.checkpoint.writing.attributes import give_new_attributes, keep_attr
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 
@@ -46,16 +46,18 @@ class FileSwap(NamedTuple):
             os.close(handle)
 
 
-def swap_files(swaps: Sequence[FileSwap]) -> None:
+def swap_files(swaps: Sequence[FileSwap], require: Callable[[], None] = lambda: None) -> None:
     """Put contents in their places, one by one; what was done is undone if one fails, or on an interrupt.
 
-    Contents are moved away. Raises OSError.
+    Contents are moved away. ``require`` is called when all room is taken and no file has changed yet; what
+    it raises is passed on. Raises OSError.
     """
     steps = []
     try:
         for swap in swaps:
             steps.append(step := _Step(swap))
             step.bring()
+        require()
         for step in steps:
             step.do(alone=len(steps) == 1)
     except BaseException as error:

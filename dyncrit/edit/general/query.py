@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from dyncrit.types import Json, JsonObject
 
 _SHOWN = 20
+_TAKES_EXPRESSION = {"map": 0, "max_by": 1, "min_by": 1, "sort_by": 1}
+"""Functions that take an expression (&...), and as which argument."""
+
+
+_STRAY = f"an & stands where only {', '.join(_TAKES_EXPRESSION)} have one: as their argument"
 
 
 class QueryError(DyncritError):
@@ -58,6 +63,7 @@ class Query:
             self._compiled = compile_expression(expression)
         except (JMESPathError, ValueError, RecursionError) as error:
             raise QueryError(_problem(error, expression), "expression") from None
+        _require_values(self._compiled.parsed)
 
     def evaluate(self, reading: Reading, *, pretty: bool = True) -> Json:
         """What the expression gives for an image's document, or for an object of all documents by image name.
@@ -174,6 +180,23 @@ def _realised(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _realised(item) for key, item in value.items()}
     return [_realised(item) for item in value] if isinstance(value, list) else value
+
+
+def _require_values(root: Any) -> None:
+    """Raise QueryError for an &... that isn't a function's: it would come out as an object of Python's."""
+    nodes = [root]
+    if root["type"] == "expref":
+        raise QueryError(_STRAY, "expression")
+    while nodes:
+        node = nodes.pop()
+        is_call = node["type"] == "function_expression"
+        for index, child in enumerate(node.get("children", ())):
+            if not isinstance(child, dict):  # a bound of a slice
+                continue
+            is_taken = is_call and _TAKES_EXPRESSION.get(node["value"], -1) == index
+            if child["type"] == "expref" and not is_taken:
+                raise QueryError(_STRAY, "expression")
+            nodes.append(child)
 
 
 def _problem(error: Exception, expression: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,7 +17,7 @@ from dyncrit.jsonio.reader import DocumentReader
 from dyncrit.jsonio.writer import DocumentWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
 
@@ -30,25 +32,38 @@ class EditorError(DyncritError):
     """An editor that can't be run, or whose result was given up; a text that was changed is kept."""
 
 
+@contextmanager
+def revising(editor: Callable[[Path], None]) -> Iterator[Callable[[Edit, str], bool]]:
+    """Gives :func:`revise_image` without its editor; whatever fails until the block ends, the text is kept.
+
+    It is to be opened around the edit, so that a change that can't be made loses nothing. A text that was
+    changed goes to a private file; DyncritError and OSError say where at their ends, others in a note.
+    """
+    with tempfile.TemporaryDirectory(prefix="dyncrit-") as folder:
+        sessions: list[_Session] = []
+
+        def revise(edit: Edit, name: str) -> bool:
+            sessions.append(_Session(edit, name, Path(folder) / str(len(sessions))))
+            return sessions[-1].revise(editor)
+
+        try:
+            yield revise
+        except BaseException as error:
+            for session in sessions:
+                _tell(error, session.rescued())
+            raise
+
+
 def revise_image(edit: Edit, name: str, editor: Callable[[Path], None]) -> bool:
     """Have an image's pretty document changed by ``editor``, which is given its file; says if any changed.
 
     A document with a mistake is given to the editor again, with the error on top. Nothing is changed where
     it is left as it was, or emptied. A mistake that is left as it is ends all: EditorError says where the
     text is kept, and so it does if the editor raises one. Raises ImageError where the image is damaged.
+    Once it is back, the text is gone: :func:`revising` has it until the edit is made.
     """
-    with tempfile.TemporaryDirectory(prefix="dyncrit-") as folder:
-        session = _Session(edit, name, Path(folder))
-        session.begin()
-        while True:
-            session.run(editor)
-            if session.is_given_up:
-                raise EditorError(f"given up, nothing was changed: {session.mistake}{session.kept()}", name)
-            if not session.is_changed:
-                return False
-            changed = session.apply()
-            if changed is not None:
-                return changed
+    with revising(editor) as revise:
+        return revise(edit, name)
 
 
 class _Session:
@@ -61,6 +76,8 @@ class _Session:
         self._text = folder / "text"
         self._mistaken = folder / "mistaken"
         self._original = self._content = self._last = b""
+        self._presented = b""  # the file that the editor has, until it is taken back
+        self._is_kept = False
         self.mistake = ""
 
     @property
@@ -72,6 +89,20 @@ class _Session:
     def is_given_up(self) -> bool:
         """Whether there was a mistake, and the text was emptied or left as it is."""
         return bool(self.mistake) and self._content in (b"", self._last)
+
+    def revise(self, editor: Callable[[Path], None]) -> bool:
+        """Go on until a text fits or is given up, as :func:`revise_image` says."""
+        self._file.parent.mkdir()
+        self.begin()
+        while True:
+            self.run(editor)
+            if self.is_given_up:
+                raise EditorError(f"given up, nothing was changed: {self.mistake}{self.kept()}", self._name)
+            if not self.is_changed:
+                return False
+            changed = self.apply()
+            if changed is not None:
+                return changed
 
     def begin(self) -> None:
         """Make the text."""
@@ -111,11 +142,24 @@ class _Session:
         return None
 
     def kept(self) -> str:
-        """Copy the text to where it stays; gives the end of an error that says so."""
-        source = self._text if self.is_changed or not self._mistaken.exists() else self._mistaken
-        handle, path = tempfile.mkstemp(prefix="dyncrit-", suffix=f"-{self._name}.json")
-        with source.open("rb") as file, open(handle, "wb") as copy:  # noqa: PTH123 (a descriptor)
-            shutil.copyfileobj(file, copy, _PIECE_SIZE)
+        """Move the text to where it stays; gives the end of an error that says so."""
+        is_new = self._text.exists() and self.is_changed
+        return self._keep(self._text if is_new or not self._mistaken.exists() else self._mistaken)
+
+    def rescued(self) -> str:
+        """As ``kept``, after any failure; empty if it is kept already, or if there is nothing to keep."""
+        if self._is_kept:
+            return ""
+        if self._presented and self._file.is_file() and _digest(self._file) not in (b"", self._presented):
+            return self._keep(self._file)  # what the editor left wasn't taken back as a whole
+        return self.kept() if self.is_changed or self.mistake else ""
+
+    def _keep(self, source: Path) -> str:
+        """Move a file, which needs no room where the device is full, out of the folder that will go."""
+        path = Path(tempfile.gettempdir(), f"dyncrit-{os.urandom(8).hex()}-{self._name}.json")
+        source.chmod(0o600)
+        source.rename(path)
+        self._is_kept = True
         return f" (the text is kept in {path})"
 
     def _present(self, source: Path, comments: tuple[str, ...]) -> None:
@@ -125,17 +169,19 @@ class _Session:
                 line = "".join(char if char.isprintable() else " " for char in comment)
                 file.write(f"# {line}\n".encode("utf-8", "backslashreplace"))
             shutil.copyfileobj(text, file, _PIECE_SIZE)
+        self._presented = _digest(self._file)
 
     def _collect(self) -> None:
         """Take the text without comments out of the editor's file."""
         if not self._file.is_file():
             self._text.write_bytes(b"")
-            self._content = b""
+            self._content = self._presented = b""
             return
         with self._file.open("rb") as file, self._text.open("wb") as text:
             _skip_comments(file)
             shutil.copyfileobj(file, text, _PIECE_SIZE)
         self._content = _digest(self._text)
+        self._presented = b""
 
     def _with_line(self, error: DocumentError, before: int) -> DocumentError:
         """An error with a line in place of the byte in the text; ``before`` are the lines on top of it."""
@@ -148,6 +194,18 @@ class _Session:
                 before += piece.count(b"\n")
                 left -= len(piece)
         return DocumentError(error.problem, f"line {before + 1}", *error.place[1:])
+
+
+def _tell(error: BaseException, kept: str) -> None:
+    """Put where a text is kept at the end of what an error says."""
+    if not kept:
+        return
+    if isinstance(error, DyncritError):
+        error.problem += kept
+    elif isinstance(error, OSError) and error.strerror:
+        error.strerror += kept
+    else:
+        error.add_note(kept.strip(" ()"))
 
 
 def _skip_comments(file: BinaryIO) -> None:

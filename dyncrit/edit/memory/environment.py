@@ -220,8 +220,12 @@ def _encoded(name: str, value: str | None) -> tuple[bytes, bytes | None]:
         raise DyncritError(f"{name!r} is no name of a variable; expected text without '=' and NUL")
     if value is not None and "\0" in value:
         raise DyncritError(f"the value of {name} has a NUL in it, which would end it")
-    variable = name.encode("utf-8", "surrogateescape")
-    new = None if value is None else variable + b"=" + value.encode("utf-8", "surrogateescape")
+    try:
+        variable = name.encode("utf-8", "surrogateescape")
+        new = None if value is None else variable + b"=" + value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        problem = "can't be in an environment: it has characters that are none"
+        raise DyncritError(f"{error.object!r:.300} {problem}") from None
     if len(new or variable) >= LONGEST_STRING:
         raise DyncritError(
             f"the variable takes {len(new or variable)} bytes; at most {LONGEST_STRING - 1} can be"

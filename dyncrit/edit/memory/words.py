@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.memory.layer import PagesError
 from dyncrit.checkpoint.memory.vma import VmaKind
+from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ LONGEST_STRING = 1 << 17
 """MAX_ARG_STRLEN of <linux/binfmts.h>: the kernel gives no program a longer string."""
 
 _PAGE = 4096
+_KERNEL_HALF = 1 << 63
 _MOST_HEAD = 256
 _MOST_CACHED = 256
 _MOST_AREAS = 64
@@ -28,12 +30,14 @@ _COMPAT_CODE = 0x23  # the code segment of 32-bit tasks on x86_64: __USER32_CS
 class Words:
     """A process's memory, by words of its own size and byte order.
 
-    ``size`` is a word's, in bytes; ``areas`` are the private mappings, where its pointers are.
+    ``size`` is a word's, in bytes; ``areas`` are the private mappings, where its pointers are. Raises
+    DyncritError for memory that no word of its size can point to.
     """
 
     def __init__(self, process: Process) -> None:
         self.size = 4 if _is_32_bit(process) else 8
         self.space = process.memory
+        self._require_reach(process.pid)
         self.areas = [vma for vma in self.space.vmas if vma.kind in _PRIVATE and not vma.flags & 1]
         self._order = process.byte_order
         self._pages: dict[int, bytes | None] = {}
@@ -88,6 +92,8 @@ class Words:
         low = 3 if self.size == 8 else 2  # a pattern of less than two bytes would be everywhere
         wanted: dict[int, set[int]] = {}
         for target in targets:
+            if target >> 8 * self.size:  # of the kernel's half, for a 32-bit process
+                continue
             if target >> 8 * low in wanted or len(wanted) < _MOST_AREAS:
                 wanted.setdefault(target >> 8 * low, set()).add(target)
         found: dict[int, list[int]] = {}
@@ -102,6 +108,17 @@ class Words:
         for hit in self.space.search(text, self._ranges(), context=1):
             if hit.before in (b"", b"\0") or hit.address % self.size == 0:
                 yield hit.address
+
+    def _require_reach(self, pid: int) -> None:
+        """Raise DyncritError for memory behind 4 GiB of a 32-bit process; the kernel's half is none."""
+        end = 1 << 8 * self.size
+        for vma in self.space.vmas:
+            if vma.end > end and vma.start < _KERNEL_HALF:
+                raise DyncritError(
+                    f"its core says that it is a {8 * self.size}-bit process, but it has memory at "
+                    f"{vma.start:#x}-{vma.end:#x}",
+                    f"process {pid}",
+                )
 
     def _with_high_bytes(self, high: int, low: int) -> Iterator[tuple[int, int]]:
         """The words in private memory with these high bytes: where each stands, and its value."""

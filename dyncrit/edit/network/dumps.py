@@ -29,17 +29,30 @@ def change_dumps(edit: Edit, change: AddressChange) -> list[Touched]:
     Raises RawImageError where an image is none.
     """
     touched = []
-    order = edit.checkpoint.images.byte_order
+    images = edit.preview().images
     for layout in _LAYOUTS:
         for stem in layout.stems:
-            for number in edit.checkpoint.images.numbers(stem):
-                name = f"{stem}-{number}.img"
-                if edit.images.size(name):
-                    with edit.images.modify(name) as file:
-                        touched += _change_file(
-                            file, layout, change, _Place(name, edit.images.path(name), order)
-                        )
+            for number in images.numbers(stem):
+                place = _Place.of(edit, f"{stem}-{number}.img", images.byte_order)
+                if edit.images.size(place.name):
+                    with edit.images.modify(place.name) as file:
+                        touched += _change_file(file, layout, change, place)
     return touched
+
+
+def device_addresses(edit: Edit) -> dict[int, set[bytes]]:
+    """The addresses that network devices have, in network order, by the numbers of namespaces.
+
+    Raises RawImageError where an image is none.
+    """
+    images = edit.preview().images
+    found: dict[int, set[bytes]] = {}
+    for number in images.numbers("ifaddr"):
+        place = _Place.of(edit, f"ifaddr-{number}.img", images.byte_order)
+        if edit.images.size(place.name):
+            with edit.images.open(place.name) as file:
+                found[number] = set(_own_addresses(file, place))
+    return found
 
 
 class _Address(NamedTuple):
@@ -80,6 +93,10 @@ class _Place(NamedTuple):
     name: str
     path: str
     order: ByteOrder
+
+    @classmethod
+    def of(cls, edit: Edit, name: str, order: ByteOrder) -> _Place:
+        return cls(name, edit.images.path(name), order)
 
 
 class _Found(NamedTuple):
@@ -143,13 +160,29 @@ _LAYOUTS = (
 )
 
 
-def _change_file(file: BinaryIO, layout: _Layout, change: AddressChange, place: _Place) -> list[Touched]:
+def _own_addresses(file: BinaryIO, place: _Place) -> Iterator[bytes]:
+    """The addresses of devices; of a point-to-point one its own, rather than its peer's."""
+    layout = _LAYOUTS[0]
+    for _, message in _of_layout(file, layout, place):
+        within = Attribute(0, HEAD + layout.head, len(message.data))
+        found = {item.type: item for item in _addresses(message, layout.parts, within, place)}
+        own = found.get(_LOCAL, found.get(_PEER))
+        if own is not None:
+            yield message.data[own.start : own.end]
+
+
+def _of_layout(file: BinaryIO, layout: _Layout, place: _Place) -> Iterator[tuple[int, Message]]:
+    """The messages of interest in an image, and their places among all."""
     if layout.magic is not None and int.from_bytes(file.read(4), place.order) != layout.magic:
         raise RawImageError(f"expected the magic 0x{layout.magic:08x} at its beginning", place.path)
-    touched: dict[Touched, None] = {}
     for index, message in enumerate(messages(file, place.order, place.path)):
-        if message.type != layout.type:
-            continue
+        if message.type == layout.type:
+            yield index, message
+
+
+def _change_file(file: BinaryIO, layout: _Layout, change: AddressChange, place: _Place) -> list[Touched]:
+    touched: dict[Touched, None] = {}
+    for index, message in _of_layout(file, layout, place):
         for found, after in _changed(message, layout, change, place):
             file.seek(message.offset + found.start)
             file.write(after)

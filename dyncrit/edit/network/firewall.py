@@ -41,7 +41,7 @@ def change_firewall(edit: Edit, change: AddressChange) -> list[Touched]:
 def firewall_images(edit: Edit) -> Iterator[tuple[str, Iterator[str]]]:
     """The images of firewall rules that aren't empty, and their lines."""
     for stem in STEMS:
-        for number in edit.checkpoint.images.numbers(stem):
+        for number in edit.preview().images.numbers(stem):
             name = f"{stem}-{number}.img"
             if edit.images.size(name):
                 with edit.images.open(name) as file:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from dyncrit.edit.network.dumps import device_addresses
 from dyncrit.edit.network.engine import engine_notes, engine_text
 from dyncrit.edit.network.firewall import firewall_images
 from dyncrit.edit.network.moving import Ends, move
-from dyncrit.edit.network.sockets import PROTOCOLS, TCP, End, inet_sockets
+from dyncrit.edit.network.sockets import PROTOCOLS, TCP, THE_ONLY, End, inet_sockets, unmapped
 from dyncrit.edit.network.tracked import change_tracked
 from dyncrit.edit.requirements import require
 from dyncrit.edit.touched import Touched
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.edit.network.sockets import InetSocket
 
 _MAX_PORT = (1 << 16) - 1
 _SETTINGS = "config.dump"
+_IPV4_SIZE, _IPV6_SIZE = 4, 16
 
 
 def remap_port(
@@ -42,7 +46,7 @@ def remap_port(
     require(edit, "file-ids-unique", "file-types")
     sockets = inet_sockets(edit)
     concerned = [socket for socket in sockets if socket.has_ports and number in {None, socket.protocol}]
-    peers = _Peers(concerned)
+    peers = _Peers(sockets, device_addresses(edit) if connected else {})
     moved = [
         (socket, ends)
         for socket in concerned
@@ -60,27 +64,50 @@ def remap_port(
 
 
 class _Peers:
-    """Which sockets of a checkpoint are the other ends of which."""
+    """Which sockets of a checkpoint are the other ends of which.
 
-    def __init__(self, sockets: Sequence[InetSocket]) -> None:
+    ``devices`` are the addresses of network devices, by the numbers of namespaces.
+    """
+
+    def __init__(self, sockets: Sequence[InetSocket], devices: Mapping[int, AbstractSet[bytes]]) -> None:
+        ported = [socket for socket in sockets if socket.has_ports]
         self._connected = {
-            (socket.protocol, socket.source.plain, socket.destination.plain)
-            for socket in sockets
+            (socket.namespace, socket.protocol, socket.source.plain, socket.destination.plain)
+            for socket in ported
             if socket.is_connected
         }
         self._waiting = {
-            (socket.protocol, socket.source.plain)
-            for socket in sockets
+            (socket.namespace, socket.protocol, end)
+            for socket in ported
             if not socket.is_connected and socket.protocol != TCP
+            for end in _taken(socket)
         }
+        self._addresses = {(socket.namespace, socket.source.plain.packed) for socket in sockets}
+        for number, addresses in devices.items():
+            for namespace in (number, THE_ONLY):
+                self._addresses |= {(namespace, unmapped(packed)) for packed in addresses}
 
     def have_other_end(self, socket: InetSocket) -> bool:
         """Whether the other end is here: connected back, or one that takes datagrams from anybody."""
         source, destination = socket.source.plain, socket.destination.plain
-        if (socket.protocol, destination, source) in self._connected:
+        if (socket.namespace, socket.protocol, destination, source) in self._connected:
             return True
-        wildcards = (End(bytes(size), destination.port) for size in (4, 16))
-        return any((socket.protocol, end) in self._waiting for end in (destination, *wildcards))
+        ends = [destination]
+        if self._is_here(socket.namespace, destination):
+            ends.append(End(bytes(len(destination.packed)), destination.port))
+        return any((socket.namespace, socket.protocol, end) in self._waiting for end in ends)
+
+    def _is_here(self, namespace: int, end: End) -> bool:
+        """Whether an end is of this namespace itself: then a wildcard there may be meant."""
+        return ip_address(end.packed).is_loopback or (namespace, end.packed) in self._addresses
+
+
+def _taken(socket: InetSocket) -> Iterator[End]:
+    """The end that a socket waits at; two for a wildcard that takes IPv6 and IPv4."""
+    source = socket.source.plain
+    yield source
+    if source.is_wildcard and len(source.packed) == _IPV6_SIZE and not socket.is_ipv6_only:
+        yield End(bytes(_IPV4_SIZE), source.port)
 
 
 def _moved(socket: InetSocket, old: int, new: int, peers: _Peers, *, connected: bool) -> Ends | None:

@@ -29,6 +29,8 @@ PROTOCOLS = {"tcp": TCP, "udp": UDP, "udplite": UDPLITE}
 STREAM, DATAGRAM, RAW = 1, 2, 3  # <bits/socket_type.h>
 INET, INET6 = 2, 10
 CLOSE, LISTEN = 7, 10  # <net/tcp_states.h>
+THE_ONLY = 0
+"""The network namespace of sockets where none names one: all are in the only one there is."""
 MAPPED = bytes(10) + b"\xff\xff"
 """How an IPv6 address begins that stands for an IPv4 address."""
 
@@ -186,5 +188,5 @@ def _end(message: DynamicMessage, values: MutableSequence[int], port: int, order
 
 def _with_namespaces(sockets: list[InetSocket]) -> list[InetSocket]:
     """Give those a namespace that lack it: CRIU leaves it out where there is only one."""
-    known = next((socket.namespace for socket in sockets if socket.namespace), 0)
+    known = next((socket.namespace for socket in sockets if socket.namespace), THE_ONLY)
     return [socket if socket.namespace else socket._replace(namespace=known) for socket in sockets]

@@ -31,7 +31,8 @@ def drop_tcp(edit: Edit) -> list[Touched]:
 
     Then the checkpoint restores anywhere without ``--tcp-established`` and ``--tcp-close``; the images of the
     connections' data go, and the demand for ``--tcp-close`` if it was dumped so. Programs see a connection
-    that has ended. Gives nothing if there is no connection. Raises ImageError for damaged images.
+    that has ended. The inventory's demand is taken out, and told, even where there is no connection; where
+    there is neither, nothing is given. Raises ImageError for damaged images.
     """
     require(edit, "file-ids-unique", "file-types")
     connections = [socket for socket in inet_sockets(edit) if socket.is_tcp and socket.is_connected]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dyncrit.edit.network.netlink import HEAD, Attribute, attributes, messages
-from dyncrit.edit.network.sockets import End, unmapped
+from dyncrit.edit.network.sockets import THE_ONLY, End, unmapped
 from dyncrit.edit.touched import Touched
 
 if TYPE_CHECKING:
@@ -31,17 +31,21 @@ _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_NUM, _SRC_PORT, 
 
 def change_tracked(edit: Edit, moved: Iterable[tuple[InetSocket, Ends]]) -> list[Touched]:
     """Give tracked connections the ports that their sockets get; raises RawImageError for a damaged image."""
-    known: dict[_Flow, _Flow] = {}
+    known: dict[int, dict[_Flow, _Flow]] = {}
     for socket, ends in moved:
         before = _Flow(socket.protocol, socket.source.plain, socket.destination.plain)
         after = _Flow(socket.protocol, ends.source.plain, ends.destination.plain)
-        known[before], known[before.reversed()] = after, after.reversed()
+        flows = known.setdefault(socket.namespace, {})
+        flows[before], flows[before.reversed()] = after, after.reversed()
     touched: list[Touched] = []
-    for number in edit.checkpoint.images.numbers("netns-ct") if known else ():
+    images = edit.preview().images
+    for number in images.numbers("netns-ct") if known else ():
         name = f"netns-ct-{number}.img"
-        with edit.images.modify(name) as file:
-            place = edit.images.path(name)
-            touched += _change_file(file, known, name, place, edit.checkpoint.images.byte_order)
+        flows = known.get(number, known.get(THE_ONLY, {}))
+        if flows:
+            with edit.images.modify(name) as file:
+                place = edit.images.path(name)
+                touched += _change_file(file, flows, name, place, images.byte_order)
     return touched
 
 

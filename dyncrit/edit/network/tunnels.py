@@ -38,7 +38,7 @@ _FIELDS = (
 def change_tunnels(edit: Edit, change: AddressChange) -> list[Touched]:
     """Change the addresses of tunnels, in netdev images."""
     touched: list[Touched] = []
-    for key in edit.checkpoint.images.numbers("netdev"):
+    for key in edit.preview().images.numbers("netdev"):
         name = f"netdev-{key}.img"
         edit.rewrite(
             name,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
+from dyncrit.checkpoint.documents import MAX_DOCUMENT_SIZE
 from dyncrit.checkpoint.fields import items, text
 from dyncrit.edit.places.cgroups import (
     CGROUP_IMAGE,
@@ -18,6 +20,7 @@ from dyncrit.edit.places.socket_names import socket_setting
 from dyncrit.edit.places.text_fields import fields_holding
 from dyncrit.edit.places.tokens import Token
 from dyncrit.edit.touched import Touched
+from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,24 +38,27 @@ def remap_container_id(edit: Edit, old: str, new: str) -> list[Touched]:
     container engine beside the images. An abbreviated id is another id: give it as well if it is used. The
     host name, which engines make of the first 12 digits, is left alone, as is what processes hold in memory.
 
-    Raises DyncritError for what is no id, and for names of sockets that get too long.
+    Raises DyncritError for what is no id, for names of sockets that get too long, and for JSON of over
+    64 MiB with the id in it, before anything is changed.
     """
     token = Token.of(old, new)
+    folders = [folder for folder in (edit.images, edit.outer) if folder is not None]
+    for folder in folders:
+        _require_documents(folder, token)
     before = _directories(edit)
     touched = rewrite_messages(edit, _PLACES.keys(), lambda _, message: _renamed(message, token))
     for (names, paths), (_, new_paths) in zip(before, _directories(edit), strict=True):
         require_distinct(names, paths, new_paths)
-    for folder in (edit.images, edit.outer):
-        if folder is not None:
-            touched += _renamed_in_documents(folder, token)
+    for folder in folders:
+        touched += _renamed_in_documents(folder, token)
     return touched
 
 
 _PLACES = fields_holding(
     "path", "mount root", "mount options", "key", "socket", "cgroup path", "cgroup directory"
 )
-_MAX_JSON = 16 << 20
 _JSON_STARTS = (b"{", b"[")
+_HEAD_SIZE = 4096
 
 
 def _renamed(message: DynamicMessage, token: Token) -> Iterator[Setting]:
@@ -78,9 +84,24 @@ def _directories(edit: Edit) -> list[tuple[list[str], list[str]]]:
     ]
 
 
+def _require_documents(folder: StagedFolder, token: Token) -> None:
+    """Raise DyncritError for a JSON file with the id in it that is too large to be changed."""
+    for name in folder.names():
+        if name.endswith(".img") or (size := folder.size(name)) <= MAX_DOCUMENT_SIZE:
+            continue
+        with folder.open(name) as file:
+            is_json = _is_like_json(file.read(_HEAD_SIZE))
+        if is_json and re.search(re.escape(token.old.encode()), folder.view(name)):
+            raise DyncritError(
+                f"has the id {token.old!r} in JSON of {size} bytes, more than the {MAX_DOCUMENT_SIZE} that "
+                "can be changed; nothing was changed",
+                folder.path(name),
+            )
+
+
 def _renamed_in_documents(folder: StagedFolder, token: Token) -> Iterator[Touched]:
     for name in folder.names():
-        if name.endswith(".img") or folder.size(name) > _MAX_JSON:
+        if name.endswith(".img") or folder.size(name) > MAX_DOCUMENT_SIZE:
             continue
         document = _json_text(bytes(folder.view(name)))
         if document is None:
@@ -95,10 +116,14 @@ def _renamed_in_documents(folder: StagedFolder, token: Token) -> Iterator[Touche
 
 def _json_text(data: bytes) -> str | None:
     """The text of a file if it is a JSON document, as the engines' are."""
-    if not data.lstrip(b" \t\r\n").startswith(_JSON_STARTS):
+    if not _is_like_json(data):
         return None
     try:
         json.loads(data)
         return data.decode()
     except (ValueError, RecursionError):
         return None
+
+
+def _is_like_json(data: bytes) -> bool:
+    return data.lstrip(b" \t\r\n").startswith(_JSON_STARTS)

@@ -69,11 +69,9 @@ class MountMoves:
             return None
         if number(message, "ext_mount"):  # up to CRIU 2.12: the key of an external mount
             return self._prefix.moved(mount.root)
-        shown = False
         for viewer, rest in moves.views(mount):
-            shown = True
             new = self._prefix.moved(join(viewer.mountpoint, rest))
-            if new is None or viewer.id in moves.mountpoints:
+            if new is None:
                 continue
             new_rest = below(new, viewer.mountpoint)
             if new_rest is not None:
@@ -84,7 +82,7 @@ class MountMoves:
                     f"{new!r} is not on the file system that it is on, so that the mount can't follow"
                 )
         on_device = not mount.device.startswith("0:")
-        return self._prefix.moved(mount.root) if on_device and not shown else None
+        return self._prefix.moved(mount.root) if on_device and not moves.is_shown(mount) else None
 
 
 def moved_options(options: str, prefix: PathPrefix) -> str:
@@ -109,7 +107,8 @@ class _Moves:
     parents: dict[int, int]
     before: dict[str, int]
     after: dict[str, int]
-    _by_root: dict[tuple[str, str], list[Mount]] = field(default_factory=dict)
+    _viewers: dict[tuple[str, str], dict[str, Mount]] = field(default_factory=dict)
+    """By device and root that is shown: those that stay and that the path is below, one of a mountpoint."""
 
     def holder_before(self, path: str) -> int | None:
         """The mount that a path is on, as it was."""
@@ -120,11 +119,16 @@ class _Moves:
         return _holder(path, self.after)
 
     def views(self, mount: Mount) -> Iterator[tuple[Mount, str]]:
-        """The mounts that show what a mount binds, with the path of that below each."""
+        """The mounts that show what a mount binds where it may move, with the path of that below each."""
         for folder in ancestors(mount.root):
             if folder != mount.root:
-                for viewer in self._by_root.get((mount.device, folder), ()):
+                for viewer in self._viewers.get((mount.device, folder), {}).values():
                     yield viewer, below(mount.root, folder) or ""
+
+    def is_shown(self, mount: Mount) -> bool:
+        """Whether any mount shows what a mount binds."""
+        folders = (folder for folder in ancestors(mount.root) if folder != mount.root)
+        return any((mount.device, folder) in self._viewers for folder in folders)
 
 
 def _moves(namespace: MountNamespace, prefix: PathPrefix) -> _Moves:
@@ -141,16 +145,18 @@ def _moves(namespace: MountNamespace, prefix: PathPrefix) -> _Moves:
                 f"mount {old} at {namespace.mounts[old].mountpoint!r} can't move to {new!r}: "
                 f"mount {staying[new]} is there"
             )
-    by_root: dict[tuple[str, str], list[Mount]] = {}
+    viewers: dict[tuple[str, str], dict[str, Mount]] = {}
     for mount in mounts:
-        by_root.setdefault((mount.device, mount.root), []).append(mount)
+        shown = viewers.setdefault((mount.device, mount.root), {})
+        if mount.id not in moved and below(prefix.old, mount.mountpoint) is not None:
+            shown.setdefault(mount.mountpoint, mount)
     return _Moves(
         namespace,
         moved,
         dict(_new_parents(namespace, moved, staying)),
         {mount.mountpoint: mount.id for mount in mounts},
         {moved.get(mount.id, mount.mountpoint): mount.id for mount in mounts},
-        by_root,
+        viewers,
     )
 
 

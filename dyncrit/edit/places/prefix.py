@@ -60,6 +60,8 @@ class AbstractPrefix(NamedTuple):
             )
         if old == new or "@" in {old, new}:
             raise DyncritError(f"expected two abstract names that differ, found {old!r} and {new!r}")
+        for name in (old, new):
+            _size(name, "a name")
         return cls(old[1:], new[1:])
 
     def moved(self, name: str) -> str | None:
@@ -117,6 +119,14 @@ def _clean(path: str) -> str:
     parts = [part for part in path.split("/") if part]
     if {".", ".."} & set(parts):
         raise DyncritError(f"expected a path without . and .., found {path!r}")
-    if len(path.encode("utf-8", "surrogateescape")) >= MAX_PATH:
+    if _size(path, "a path") >= MAX_PATH:
         raise DyncritError(f"no path is as long as {len(path)} characters")
     return "/" + "/".join(parts)
+
+
+def _size(text: str, what: str) -> int:
+    """The bytes of a text; raises DyncritError for one that has none."""
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise DyncritError(f"{text!r} can't be {what}: it has characters that are none") from None

@@ -9,6 +9,7 @@ import pytest
 
 from dyncrit import Image, load, loads
 from dyncrit.checkpoint import open_checkpoint
+from dyncrit.checkpoint.writing import directory
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
@@ -188,6 +189,33 @@ def test_what_another_changed_meanwhile_is_not_lost(folder: Path, removed: bool)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["copy"]
 
 
+@pytest.mark.parametrize("moment", ["_resolved", "_prepared"])
+@pytest.mark.parametrize("more", [(), ("stats-dump",)])
+def test_what_another_writes_while_changes_are_made_ready_is_not_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str, more: tuple[str, ...]
+) -> None:
+    right = getattr(directory, moment)
+
+    def write_late(*arguments: object) -> object:
+        given = right(*arguments)
+        (folder / "core-9834.img").write_bytes(b"of others")
+        return given
+
+    def change(checkpoint: Checkpoint) -> None:
+        with checkpoint.edit() as edit:
+            edit.rewrite("core-9834.img", rename("ours"))
+            for name in more:
+                edit.images.remove(name)
+
+    monkeypatch.setattr(directory, moment, write_late)
+    problem = r"core-9834\.img: was changed by another since it was read"
+    with open_checkpoint(folder) as checkpoint, pytest.raises(DyncritError, match=problem):
+        change(checkpoint)
+    assert (folder / "core-9834.img").read_bytes() == b"of others"
+    assert (folder / "stats-dump").exists()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["copy"]
+
+
 def test_a_file_that_another_made_meanwhile_is_not_written_over(folder: Path) -> None:
     def make(checkpoint: Checkpoint) -> None:
         with checkpoint.edit() as edit, edit.images.write("new.img") as file:
@@ -204,14 +232,55 @@ def test_an_archive_that_another_changed_meanwhile_is_not_written_over(data: Pat
     path = tmp_path / "podman.tar.gz"
     shutil.copy(data / "archives/podman-4.3-app.tar.gz", path)
 
-    def again(checkpoint: Checkpoint) -> None:
+    def late(checkpoint: Checkpoint) -> None:
         with checkpoint.edit() as edit:
             edit.rewrite("core-1.img", rename("second"))
 
+    with open_checkpoint(path) as checkpoint, open_checkpoint(path) as other:
+        with checkpoint.edit() as edit:
+            edit.rewrite("core-1.img", rename("first"))
+        with pytest.raises(DyncritError, match="since it was read"):
+            late(other)
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.processes[1].comm == "first"
+
+
+def test_edits_of_one_checkpoint_after_each_other_see_what_was_made(data: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(data / "demo/tree", tmp_path / "copy", symlinks=True)
+    with open_checkpoint(folder) as checkpoint:
+        for place, text in ((0, b"first"), (5, b"other")):
+            with checkpoint.edit() as edit, edit.images.modify("pages-1.img") as file:
+                assert edit.images.view("pages-1.img")[:place] == b"first"[:place]
+                file.seek(place)
+                file.write(text)
+        assert checkpoint.images.tree.view("pages-1.img")[:10] == b"firstother"
+        with checkpoint.edit() as edit:
+            edit.images.remove("stats-dump")
+        assert "stats-dump" not in checkpoint.images
+        with checkpoint.edit() as edit, pytest.raises(FileNotFoundError):
+            edit.images.open("stats-dump")
+
+
+def test_edits_of_one_archive_after_each_other_add_up(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "podman.tar.gz"
+    shutil.copy(data / "archives/podman-4.3-app.tar.gz", path)
     with open_checkpoint(path) as checkpoint:
         with checkpoint.edit() as edit:
             edit.rewrite("core-1.img", rename("first"))
-        with pytest.raises(DyncritError, match="replaced since it was read"):
-            again(checkpoint)
+        with checkpoint.edit() as edit:
+            assert edit.checkpoint.processes[1].comm == "first"
+            edit.images.remove("seccomp.img")
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.processes[1].comm == "first"
+        assert "seccomp.img" not in checkpoint.images
+
+
+def test_a_rewrite_within_a_rewrite_of_the_same_image_is_refused(data: Path) -> None:
+    with open_checkpoint(data / "demo/tree") as checkpoint, checkpoint.edit(dry_run=True) as edit:
+
+        def again(entries: Iterator[Entry]) -> Iterator[Entry]:
+            edit.rewrite("core-9834.img", rename("inner"))
+            yield from entries
+
+        with pytest.raises(DyncritError, match="is being rewritten"):
+            edit.rewrite("core-9834.img", again)

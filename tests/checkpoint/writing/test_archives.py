@@ -17,9 +17,11 @@ import pytest
 import zstandard
 
 from dyncrit.checkpoint import open_checkpoint
+from dyncrit.checkpoint.location import locate
 from dyncrit.checkpoint.storage.archive import open_archive
 from dyncrit.checkpoint.storage.compression import compression_of
-from dyncrit.checkpoint.writing import archive
+from dyncrit.checkpoint.writing import archive, commit
+from dyncrit.checkpoint.writing.changes import FileChange
 from dyncrit.errors import DyncritError
 
 ARCHIVES = [
@@ -422,21 +424,83 @@ def test_a_link_out_of_what_is_there_is_not_written_to(tmp_path, change, invento
 
 
 def test_an_archive_that_was_replaced_meanwhile_is_left_alone(tmp_path, contents, inventory):
-    from dyncrit.checkpoint.location import locate
-    from dyncrit.checkpoint.writing.changes import FileChange
-    from dyncrit.checkpoint.writing.commit import commit, staging_folder
-
     path = tmp_path / "dump.tar"
     path.write_bytes(packed(entry("inventory.img", inventory), entry("a.img", b"a")))
     location = locate(path)
     path.rename(tmp_path / "old.tar")
     path.write_bytes(packed(entry("inventory.img", inventory), entry("a.img", b"of others")))
-    with staging_folder(path, location) as staging:
+    with commit.staging_folder(path, location) as staging:
         (staging / "x").write_bytes(b"ours")
-        with pytest.raises(DyncritError, match="replaced since it was read"):
-            commit(path, location, [FileChange(location.images, "a.img", staging / "x")], staging)
+        with pytest.raises(DyncritError, match="replaced or written over since it was read"):
+            commit.commit(path, location, [FileChange(location.images, "a.img", staging / "x")], staging)
     location.root.close()
     assert contents(path)["a.img"] == b"of others"
+
+
+@pytest.mark.parametrize("moment", ["before", "while it is rewritten"])
+@pytest.mark.parametrize("packer", ["plain", "gzip"])
+@pytest.mark.parametrize("is_time_kept", [True, False])
+def test_an_archive_that_was_written_over_in_place_is_left_alone(
+    tmp_path, change, contents, inventory, monkeypatch, hidden, moment, packer, is_time_kept
+):
+    path = tmp_path / "dump.tar"
+    path.write_bytes(PACKERS[packer](packed(entry("inventory.img", inventory), entry("a.img", b"a"))))
+    os.utime(path, ns=(1, 1))
+    inode = path.stat().st_ino
+    theirs = PACKERS[packer](packed(entry("inventory.img", inventory), entry("a.img", b"t")))
+
+    def write_over() -> None:
+        path.write_bytes(theirs)
+        if is_time_kept:
+            os.utime(path, ns=(1, 1))
+
+    module, name = (commit, "locked") if moment == "before" else (commit, "_verify")
+    right = getattr(module, name)
+
+    def call(*arguments: object) -> object:
+        given = right(*arguments)
+        write_over()
+        return given
+
+    monkeypatch.setattr(module, name, call)
+    with pytest.raises(DyncritError, match="replaced or written over since it was read"):
+        change(path, {"a.img": b"ours"})
+    assert path.read_bytes() == theirs
+    assert path.stat().st_ino == inode
+    assert contents(path)["a.img"] == b"t"
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("changed", [{"a.img": b"new"}, {"a.img": None}])
+def test_a_file_too_many_in_the_new_archive_is_never_put_in_place(
+    tmp_path, change, inventory, monkeypatch, hidden, changed
+):
+    path = tmp_path / "dump.tar"
+    path.write_bytes(packed(entry("inventory.img", inventory), entry("a.img", b"a")))
+    before = path.read_bytes()
+    right = commit.rewrite_archive
+
+    def add_one(*arguments: object) -> object:
+        written = right(*arguments)
+        with tarfile.open(written.path, "a") as file:
+            info, data = entry("a.img" if changed["a.img"] is None else "extra.img", b"x")
+            file.addfile(info, io.BytesIO(data))
+        return written
+
+    monkeypatch.setattr(commit, "rewrite_archive", add_one)
+    with pytest.raises(DyncritError, match="would be there, too"):
+        change(path, changed)
+    assert path.read_bytes() == before
+    assert hidden(tmp_path) == []
+
+
+def test_a_dangling_link_may_lead_to_a_new_file(tmp_path, change, contents, inventory):
+    path = tmp_path / "dump.tar"
+    dangling = entry("a.img", kind=tarfile.SYMTYPE, linkname="b.img")
+    path.write_bytes(packed(entry("inventory.img", inventory), dangling))
+    change(path, {"b.img": b"new"})
+    found = contents(path)
+    assert (found["a.img"], found["b.img"]) == (b"new", b"new")
 
 
 def test_what_comes_out_wrong_is_never_put_in_place(tmp_path, change, inventory, monkeypatch, hidden):

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from dyncrit.checkpoint.location import locate
 from dyncrit.checkpoint.writing import directory, renaming
+from dyncrit.checkpoint.writing.changes import FileChange
+from dyncrit.checkpoint.writing.commit import commit, staging_folder
+from dyncrit.checkpoint.writing.locking import locked
 from dyncrit.errors import DyncritError, ImageError
 
 IMAGES = {"a.img": b"a", "b.img": b"b", "c.img": b"c"}
@@ -253,6 +257,58 @@ def test_a_file_put_into_the_directory_while_it_is_exchanged_is_not_lost(dump, c
     assert (images / "c.img").read_bytes() == b"replaced"
     assert (images / "a.img").read_bytes() == b"new"
     assert not (images / "b.img").exists()
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_written_into_changed_files_while_directories_are_exchanged_is_not_lost(
+    dump, change, monkeypatch, hidden, in_place
+):
+    images = dump / "checkpoint"
+    exchange = renaming.exchange
+
+    def exchange_late(first: Path, second: Path) -> None:
+        for name in ("a.img", "b.img"):
+            path = images / name if in_place else images / "other"
+            path.write_bytes(b"of others")
+            path.replace(images / name)
+        exchange(first, second)
+
+    monkeypatch.setattr(renaming, "exchange", exchange_late)
+    change(dump, {"a.img": b"new", "b.img": None, "c.img": b"new c"})
+    assert (images / "a.img").read_bytes() == b"of others"
+    assert (images / "b.img").read_bytes() == b"of others"
+    assert (images / "c.img").read_bytes() == b"new c"
+    assert hidden(dump.parent) == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("changed", [{"a.img": b"new"}, {"a.img": b"new", "b.img": None, "d.img": b"d"}])
+def test_what_is_required_is_asked_under_the_lock_and_again_before_files_are_swapped(
+    dump, contents, hidden, way, number, changed
+):
+    before = contents(dump)
+    location = locate(dump)
+    calls: list[bool] = []
+
+    def require() -> None:
+        with pytest.raises(DyncritError, match="another process is changing it"), locked([dump]):
+            pass
+        calls.append(True)
+        if len(calls) == number:
+            raise DyncritError("not as it was", "a.img")
+
+    with staging_folder(dump, location) as staging:
+        changes = []
+        for name, data in changed.items():
+            content = staging / name if data is not None else None
+            if content is not None:
+                content.write_bytes(data)
+            changes.append(FileChange(location.images, name, content))
+        with pytest.raises(DyncritError, match="not as it was"):
+            commit(dump, location, changes, staging, require)
+    assert len(calls) == number
+    assert contents(dump) == before
+    assert hidden(dump.parent) == []
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,27 @@ def test_values_that_a_function_cant_take_are_an_error_of_their_own(data: Path, 
     assert not isinstance(caught.value, QueryError)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "&foo",
+        "[&foo]",
+        "{a: &foo}",
+        "to_array(&a)",
+        "to_string(&a)",
+        "to_string([&a])",
+        "&a | type(@)",
+        "map(&(&a), entries)",
+    ],
+)
+def test_an_expression_is_no_value(data: Path, expression: str) -> None:
+    with pytest.raises(QueryError, match="an & stands where only map, max_by, min_by, sort_by have one"):
+        ask(data / "demo/tree/files.img", expression)
+
+
+def test_functions_that_take_an_expression_get_it(data: Path) -> None:
+    files = data / "demo/tree/files.img"
+    assert ask(files, "sort_by(entries, &id)[0].id") == ask(files, "min_by(entries, &id).id") == 1
+    assert ask(files, "map(&id, entries[:2])") == [1, 2]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dyncrit.edit.general.revising import EditorError, revise_image
+from dyncrit.edit.general.revising import EditorError, revise_image, revising
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ APPENDING = 'O_RDWR | O_APPEND | O_LARGEFILE",'
 class Editor:
     """Replaces text in the file as a person would, one pair a time that it is opened."""
 
-    def __init__(self, *replacements: tuple[str, str] | Exception | None) -> None:
+    def __init__(self, *replacements: tuple[str, str] | BaseException | None) -> None:
         self.replacements = list(replacements)
         self.seen: list[str] = []
         self.paths: list[Path] = []
@@ -141,4 +141,42 @@ def test_an_editor_that_fails_before_anything_was_written_keeps_nothing(
             revise_image(image.edit, image.name, fail)
         with pytest.raises(EditorError, match="the file that was to be edited is gone"):
             revise_image(image.edit, image.name, remove)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(28, "No space left on device"), EditorError("was changed"), KeyError(1)]
+)
+def test_a_change_that_cant_be_made_keeps_the_text(
+    data: Path, tmp_path: Path, edited: Callable[..., Any], failure: Exception
+) -> None:
+    with edited(data / "demo/tree/files.img") as image:
+        with pytest.raises(type(failure)) as caught, revising(Editor(("/srv/demo/tree", "/new"))) as revise:  # noqa: PT012
+            assert revise(image.edit, image.name)
+            raise failure
+        (path,) = (tmp_path / "temporary").glob("*-files.img.json")
+        assert '"name": "/new"' in path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert str(path) in " ".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+
+
+def test_what_was_saved_is_kept_where_the_editor_is_interrupted(
+    data: Path, tmp_path: Path, edited: Callable[..., Any]
+) -> None:
+    with edited(data / "demo/tree/files.img") as image:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            revise_image(image.edit, image.name, Editor(KeyboardInterrupt()))
+        (path,) = (tmp_path / "temporary").glob("*-files.img.json")
+        assert '"magic": "FILE"' in path.read_text()
+        assert caught.value.__notes__ == [f"the text is kept in {path}"]
+
+
+def test_a_change_that_is_made_or_an_unchanged_text_keeps_nothing(
+    data: Path, tmp_path: Path, edited: Callable[..., Any]
+) -> None:
+    with edited(data / "demo/tree/files.img") as image:
+        assert revise_image(image.edit, image.name, Editor(("/srv/demo/tree", "/new")))
+        with pytest.raises(KeyError), revising(Editor(None)) as revise:  # noqa: PT012
+            assert not revise(image.edit, image.name)
+            raise KeyError(1)
     assert list((tmp_path / "temporary").iterdir()) == []

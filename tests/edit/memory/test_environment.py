@@ -376,3 +376,20 @@ def test_a_real_process_shows_it_and_its_child_does_not(data, tmp_path, value):
         assert checkpoint.processes[9834].environment == expected
         assert checkpoint.processes[9834].command_line[0] == "./tree"
         assert check(checkpoint, deep=True).findings == ()
+
+
+@pytest.mark.parametrize(("name", "value"), [("\ud800", "x"), ("X", "\ud800"), ("\ud800", None)])
+def test_characters_that_are_none_are_refused(kernels, name, value):
+    with pytest.raises(DyncritError, match="characters that are none"):
+        kernels.change(set_environment, name, value)
+
+
+def test_memory_that_a_32_bit_process_cant_have_is_refused(scene, vma):
+    made = Model(4).start(*VARIABLES).scene(scene, vma)
+    image = load(made.folder / "mm-1.img")
+    image.entries[0].message.vmas.add(**vma(1 << 40, (1 << 40) + PAGE))
+    dump(image, made.folder / "mm-1.img")
+    with pytest.raises(
+        DyncritError, match="process 1: its core says that it is a 32-bit process, but it has"
+    ):
+        made.change(set_environment, "NEW", "one")

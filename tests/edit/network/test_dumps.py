@@ -194,3 +194,18 @@ def test_tunnels_change(scene: Any) -> None:
     )
     assert outcome.told == [("local address of a tunnel", "10.0.0.7", "10.1.0.7")]
     assert list(outcome.values) == ["netdev-9.img entries[0].sit.local[0]"]
+
+
+@pytest.mark.parametrize("stem", ["ifaddr", "route", "netns-ct", "netdev", "nftables"])
+def test_images_under_names_that_criu_does_not_write_stay(scene: Any, tcp: Any, stem: str) -> None:
+    scene.sockets(tcp("10.0.0.7:80")).raw(f"{stem}-007.img", b"10.0.0.7")
+    outcome = scene.change(remap_address, "10.0.0.7", "10.0.0.8")
+    assert list(outcome.values) == ["files.img entries[0].isk.src_addr[0]"]
+
+
+@pytest.mark.parametrize("name", ["ifaddr-9.img", "netdev-9.img", "nftables-9.img"])
+def test_images_that_were_removed_before_are_left_out(scene: Any, name: str) -> None:
+    scene.raw(name, b"no such image")
+    with scene.open() as checkpoint, checkpoint.edit(dry_run=True) as edit:
+        edit.images.remove(name)
+        assert remap_address(edit, "10.0.0.7", "10.0.0.8") == []

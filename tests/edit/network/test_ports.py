@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,3 +173,174 @@ def test_tracked_connections_change_with_their_sockets(from_corpus: Callable[[st
 def test_images_of_older_releases_change(scene: Any, tcp: Describe) -> None:
     outcome = scene.sockets(tcp("10.0.0.7:80"), old=True).change(remap_port, 80, 81)
     assert outcome.values == {"inetsk.img entries[0].src_port": (80, 81)}
+
+
+OUTSIDE = ("10.0.0.5:40000", "8.8.8.8:53")
+
+
+@pytest.mark.parametrize("server", ["0.0.0.0:53", "[::]:53"])
+def test_a_wildcard_is_not_the_other_end_of_what_goes_elsewhere(
+    scene: Any, udp: Describe, server: str
+) -> None:
+    outcome = scene.sockets(udp(server), udp(*OUTSIDE)).change(remap_port, 53, 5353, connected=True)
+    assert outcome.after.ends() == [server.replace(":53", ":5353"), " ".join(OUTSIDE)]
+
+
+@pytest.mark.parametrize(
+    ("client", "destination"),
+    [
+        ("10.0.0.5:4000", "10.0.0.5:53"),
+        ("127.0.0.1:4000", "127.9.0.1:53"),
+        ("10.0.0.5:4000", "10.0.0.6:53"),
+        ("[::1]:4000", "[::1]:53"),
+        ("[::ffff:10.0.0.5]:4000", "[::ffff:10.0.0.6]:53"),
+    ],
+)
+def test_a_wildcard_is_the_other_end_of_what_goes_to_an_address_here(
+    scene: Any, tcp: Describe, udp: Describe, client: str, destination: str
+) -> None:
+    scene.sockets(udp("[::]:53"), udp(client, destination), tcp("10.0.0.6:9"))
+    outcome = scene.change(remap_port, 53, 54, connected=True)
+    assert outcome.values["files.img entries[1].isk.dst_port"] == (53, 54)
+
+
+def test_the_addresses_of_devices_are_here(scene: Any, udp: Describe) -> None:
+    scene.sockets(udp("0.0.0.0:53"), udp("10.0.0.5:4000", "10.0.0.6:53"), udp("10.0.0.5:4001", "10.0.0.7:53"))
+    scene.raw("ifaddr-9.img", device("10.0.0.6", peer="10.0.0.7")).raw("ifaddr-10.img", b"")
+    outcome = scene.change(remap_port, 53, 54, connected=True)
+    assert outcome.after.ends()[1:] == ["10.0.0.5:4000 10.0.0.6:54", "10.0.0.5:4001 10.0.0.7:53"]
+
+
+def test_the_addresses_of_another_namespace_are_not_here(scene: Any, tcp: Describe, udp: Describe) -> None:
+    scene.sockets(
+        udp("0.0.0.0:53", ns_id=9),
+        udp("10.0.0.5:4000", "10.0.0.6:53", ns_id=9),
+        udp("10.0.0.5:4000", "10.0.0.8:53", ns_id=9),
+        tcp("10.0.0.6:1", ns_id=10),
+    )
+    scene.raw("ifaddr-10.img", device("10.0.0.8"))
+    outcome = scene.change(remap_port, 53, 54, connected=True)
+    assert list(outcome.values) == ["files.img entries[0].isk.src_port"]
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "destination"),
+    [("[::]:53", "127.0.0.1:4000", "127.0.0.1:53"), ("0.0.0.0:53", "[::1]:4000", "[::1]:53")],
+)
+def test_a_wildcard_of_one_family_is_not_the_other_end_in_another(
+    scene: Any, udp: Describe, server: str, client: str, destination: str
+) -> None:
+    only = {"v6only": True} if server.startswith("[") else {}
+    scene.sockets(udp(server, **only), udp(client, destination))
+    outcome = scene.change(remap_port, 53, 54, connected=True)
+    assert list(outcome.values) == ["files.img entries[0].isk.src_port"]
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:53", "0.0.0.0:53"])
+def test_what_waits_in_another_namespace_is_not_the_other_end(scene: Any, udp: Describe, server: str) -> None:
+    scene.sockets(udp(server, ns_id=10), udp("127.0.0.1:4000", "127.0.0.1:53", ns_id=9))
+    outcome = scene.change(remap_port, 53, 54, connected=True)
+    assert list(outcome.values) == ["files.img entries[0].isk.src_port"]
+
+
+def test_what_is_connected_in_another_namespace_is_not_the_other_end(scene: Any, tcp: Describe) -> None:
+    scene.sockets(
+        tcp("127.0.0.1:80", "127.0.0.1:5000", ns_id=10), tcp("127.0.0.1:5000", "127.0.0.1:80", ns_id=9)
+    )
+    outcome = scene.change(remap_port, 80, 81, connected=True)
+    assert list(outcome.values) == ["files.img entries[0].isk.src_port"]
+
+
+def test_tracked_connections_of_other_namespaces_stay(scene: Any, tcp: Describe) -> None:
+    scene.sockets(tcp("10.0.0.7:80", "10.0.0.9:5000", ns_id=9), tcp("10.0.0.7:1", ns_id=10))
+    for number in (9, 10):
+        scene.raw(f"netns-ct-{number}.img", flow("10.0.0.9", 5000, "10.0.0.7", 80))
+    after = scene.change(remap_port, 80, 81, connected=True).after
+    assert (after.images / "netns-ct-9.img").read_bytes() == flow("10.0.0.9", 5000, "10.0.0.7", 81)
+    assert (after.images / "netns-ct-10.img").read_bytes() == flow("10.0.0.9", 5000, "10.0.0.7", 80)
+
+
+def test_one_connection_in_two_namespaces_is_tracked_in_both(scene: Any, tcp: Describe) -> None:
+    scene.sockets(*(tcp("10.0.0.7:80", "10.0.0.9:5000", ns_id=number) for number in (9, 10)))
+    for number in (9, 10):
+        scene.raw(f"netns-ct-{number}.img", flow("10.0.0.9", 5000, "10.0.0.7", 80))
+    after = scene.change(remap_port, 80, 81, connected=True).after
+    for number in (9, 10):
+        assert (after.images / f"netns-ct-{number}.img").read_bytes() == flow(
+            "10.0.0.9", 5000, "10.0.0.7", 81
+        )
+
+
+def test_tracked_connections_change_where_sockets_name_no_namespace(scene: Any, tcp: Describe) -> None:
+    scene.sockets(tcp("10.0.0.7:80", "10.0.0.9:5000"))
+    scene.raw("netns-ct-9.img", flow("10.0.0.9", 5000, "10.0.0.7", 80))
+    after = scene.change(remap_port, 80, 81, connected=True).after
+    assert (after.images / "netns-ct-9.img").read_bytes() == flow("10.0.0.9", 5000, "10.0.0.7", 81)
+
+
+@pytest.mark.parametrize(
+    ("moving", "standing"),
+    [("10.0.0.7:80", "0.0.0.0:81"), ("0.0.0.0:80", "10.0.0.7:81"), ("[::]:80", "[::]:81")],
+)
+def test_what_is_taken_in_another_namespace_is_in_nobodys_way(
+    scene: Any, tcp: Describe, moving: str, standing: str
+) -> None:
+    scene.sockets(tcp(moving, ns_id=9), tcp(standing, ns_id=10))
+    assert list(scene.change(remap_port, 80, 81).values) == ["files.img entries[0].isk.src_port"]
+
+
+@pytest.mark.parametrize(
+    ("moving", "standing"), [("10.0.0.7:80", "0.0.0.0:81"), ("0.0.0.0:80", "10.0.0.7:81")]
+)
+def test_what_is_taken_in_the_same_namespace_is_refused_among_others(
+    scene: Any, tcp: Describe, moving: str, standing: str
+) -> None:
+    scene.sockets(tcp("0.0.0.0:81", ns_id=10), tcp(moving, ns_id=9), tcp(standing, ns_id=9))
+    with pytest.raises(DyncritError, match=r"entries\[[12]\].*entries\[[12]\].*in each other's way"):
+        scene.change(remap_port, 80, 81)
+
+
+def test_a_wildcard_of_another_protocol_is_in_nobodys_way(scene: Any, tcp: Describe, udp: Describe) -> None:
+    scene.sockets(tcp("10.0.0.7:80"), udp("0.0.0.0:81"))
+    assert list(scene.change(remap_port, 80, 81).values) == ["files.img entries[0].isk.src_port"]
+
+
+def test_tracked_connections_under_names_that_criu_does_not_write_stay(scene: Any, tcp: Describe) -> None:
+    scene.sockets(tcp("10.0.0.7:80", "10.0.0.9:5000")).raw("netns-ct-009.img", b"x")
+    scene.raw("ifaddr-009.img", b"x").raw("nftables-009.img", b"x dport 80")
+    assert list(scene.change(remap_port, 80, 81, connected=True).values) == [
+        "files.img entries[0].isk.src_port"
+    ]
+
+
+def device(address: str, peer: str = "") -> bytes:
+    """An image of a network device's address."""
+    parts = attribute(1, ip_address(peer or address).packed) + attribute(2, ip_address(address).packed)
+    return (0x47361222).to_bytes(4, "little") + message(20, bytes([2, 24, 128, 0, 1, 0, 0, 0]) + parts)
+
+
+def flow(source: str, source_port: int, destination: str, destination_port: int) -> bytes:
+    """An image of one tracked connection."""
+    there = ends(source, source_port, destination, destination_port)
+    back = ends(destination, destination_port, source, source_port)
+    return message(0x100, bytes(4) + attribute(0x8001, there) + attribute(0x8002, back))
+
+
+def ends(source: str, source_port: int, destination: str, destination_port: int) -> bytes:
+    addresses = (
+        attribute(number, ip_address(text).packed) for number, text in ((1, source), (2, destination))
+    )
+    ports = (
+        attribute(number, port.to_bytes(2, "big"))
+        for number, port in ((2, source_port), (3, destination_port))
+    )
+    return attribute(0x8001, b"".join(addresses)) + attribute(0x8002, attribute(1, b"\6") + b"".join(ports))
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    head = (len(value) + 4).to_bytes(2, "little") + kind.to_bytes(2, "little")
+    return (head + value).ljust(len(value) + 7 & ~3, b"\0")
+
+
+def message(kind: int, body: bytes) -> bytes:
+    return (len(body) + 16).to_bytes(4, "little") + kind.to_bytes(2, "little") + bytes(10) + body

@@ -140,3 +140,21 @@ def test_an_abbreviated_id_is_another(scene: Scene) -> None:
     scene.files(f"/a/{PODMAN}", f"/a/{PODMAN[:12]}")
     outcome = scene.change(remap_container_id, PODMAN[:12], "short")
     assert [item.after for item in outcome.touched] == ["/a/short"]
+
+
+def test_large_json_changes(scene: Scene) -> None:
+    (scene.folder / "big.json").write_text('{"id": "old", "pad": "' + "x" * (17 << 20) + '"}')
+    (item,) = scene.change(remap_container_id, "old", "new").touched
+    assert item.place == "big.json"
+
+
+def test_json_that_is_too_large_is_an_error_before_anything_is_changed(scene: Scene) -> None:
+    scene.files("/a/old")
+    path = scene.folder / "big.json"
+    path.write_text('{"id": "other", "pad": "' + "x" * (64 << 20) + '"}')
+    assert len(scene.change(remap_container_id, "old", "new").touched) == 1
+    path.write_text('{"id": "old", "pad": "' + "x" * (64 << 20) + '"}')
+    with scene.open() as checkpoint, checkpoint.edit(dry_run=True) as edit:
+        with pytest.raises(DyncritError, match=r"big\.json: has the id 'old' in JSON of 671\d+ bytes"):
+            remap_container_id(edit, "old", "new")
+        assert edit.changes == []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dyncrit.edit.places import mounts
 from dyncrit.edit.places.mounts import moved_options
 from dyncrit.edit.places.paths import remap_path
 from dyncrit.edit.places.prefix import PathPrefix
@@ -162,3 +163,16 @@ def test_real_containers_come_back_the_other_way(real: Callable[[str], Scene]) -
     touched = {(item.what.split(" of ")[0], item.before) for item in outcome.touched}
     assert {("mountpoint", "/etc/hosts"), ("external key", "/etc/hosts")} <= touched
     assert outcome.after.change(remap_path, "/conf", "/etc").after.bytes() == scene.bytes()
+
+
+def test_many_mounts_of_a_device_are_gone_through_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 300
+    tops = (mount(number, f"/m/{number}", "/") for number in range(1000, 1000 + count))
+    bound = (mount(number, f"/b/{number}", "/srv/a") for number in range(2000, 2000 + count))
+    scene.mounts(ROOT, *tops, *bound)
+    seen = []
+    join = mounts.join
+    monkeypatch.setattr(mounts, "join", lambda *parts: seen.append(parts) or join(*parts))
+    after = by_id(scene.change(remap_path, "/srv/a", "/data").after, "root")
+    assert {after[number] for number in range(2000, 2000 + count)} == {"/data"}
+    assert len(seen) < 4 * count

@@ -51,6 +51,9 @@ def test_only_whole_components_move(old: str, new: str, path: str, moved: str | 
         ("/a", "@b", "two abstract names"),
         ("@a", "@a", "differ"),
         ("@", "@a", "differ"),
+        ("/a", "/\ud800", "characters that are none"),
+        ("/\ud800", "/a", "characters that are none"),
+        ("@a", "@\ud800", "characters that are none"),
     ],
 )
 def test_what_is_no_pair_of_paths_is_refused(old: str, new: str, problem: str) -> None:
