@@ -50,6 +50,7 @@ COMMANDS = {
     "check": "dyncrit.cli.check",
     "verify": "dyncrit.cli.verify",
     "validate": "dyncrit.cli.validate",
+    "fuzz": "dyncrit.cli.fuzz",
     "schema": "dyncrit.cli.schema",
     "completion": "dyncrit.cli.completion",
 }

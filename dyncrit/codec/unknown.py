@@ -1,8 +1,9 @@
 """Fields that the schema doesn't know, as a document shows them under ``"@unknown"``.
 
 Each is an object with the field's number and one key that tells how it stands on the wire: ``varint``,
-``fixed32``, ``fixed64``, ``group``, or for a length ``text``, ``message`` or ``bytes``, whichever it reads
-as. ``at`` counts the known fields before it, and is left out for fields behind all known ones.
+``fixed32``, ``fixed64``, ``group`` (``group_bytes``, where it is too deep or long to be shown), or for a
+length ``text``, ``message`` or ``bytes``, whichever it reads as. ``at`` counts the known fields before it,
+and is left out for fields behind all known ones.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _WIRE_KEYS = {
     "message": wire.LENGTH,
     "bytes": wire.LENGTH,
     "group": wire.START_GROUP,
+    "group_bytes": wire.START_GROUP,
 }
 
 
@@ -42,6 +44,8 @@ def show_field(field: wire.WireField, depth: int = 0) -> JsonObject:
         key = {wire.VARINT: "varint", wire.FIXED32: "fixed32", wire.FIXED64: "fixed64"}[field.wire_type]
         return {"field": field.number, key: value}
     if field.wire_type == wire.START_GROUP:
+        if depth >= _GUESS_DEPTH or len(value) > _GUESS_SIZE:  # each level would be read once more
+            return {"field": field.number, "group_bytes": _base64(value)}
         return {
             "field": field.number,
             "group": [show_field(item, depth + 1) for item in wire.fields(value, depth + 1)],
@@ -84,7 +88,20 @@ def _show_length(value: bytes, depth: int) -> JsonObject:
                 return {"message": items}
         except ImageError:
             pass
-    return {"bytes": binascii.b2a_base64(value, newline=False).decode("ascii")}
+    return {"bytes": _base64(value)}
+
+
+def _base64(value: bytes) -> str:
+    return binascii.b2a_base64(value, newline=False).decode("ascii")
+
+
+def _check_group(content: bytes, path: str, depth: int) -> None:
+    """See to it that a group ends where its content does."""
+    try:
+        for _ in wire.fields(content, depth + 1):
+            pass
+    except ImageError as error:
+        raise DocumentError(f"no content of a group: {error}", path) from error
 
 
 def _printable(value: bytes) -> str:
@@ -102,13 +119,16 @@ def _parse_value(key: str, value: Any, path: str, depth: int) -> int | bytes:
         if not isinstance(value, list):
             raise DocumentError(f"expected a list of fields, found {describe(value)}", path)
         return b"".join(parse_field(item, f"{path}[{i}]", depth + 1)[0] for i, item in enumerate(value))
-    if key in ("text", "bytes"):
+    if key in ("text", "bytes", "group_bytes"):
         if not isinstance(value, str):
             raise DocumentError(f"expected a string, found {describe(value)}", path)
         try:
-            return value.encode("utf-8", "surrogateescape") if key == "text" else parse_base64(value)
+            content = value.encode("utf-8", "surrogateescape") if key == "text" else parse_base64(value)
         except ValueError as error:
-            raise DocumentError(f"bad base64: {error}" if key == "bytes" else str(error), path) from error
+            raise DocumentError(str(error) if key == "text" else f"bad base64: {error}", path) from error
+        if key == "group_bytes":
+            _check_group(content, path, depth)
+        return content
     limit = 1 << (32 if key == "fixed32" else 64)
     if type(value) is not int or not 0 <= value < limit:
         raise DocumentError(f"expected an integer from 0 to {limit - 1}, found {describe(value)}", path)

@@ -81,6 +81,12 @@ def test_text_that_is_no_utf_8_can_be_given_as_surrogates() -> None:
         ({"field": 1, "group": "x"}, "p.group: expected a list of fields"),
         ({"field": 1, "message": [{"field": 2}]}, "p.message[0]: expected field, at"),
         ({"field": 1, "group": [{"field": 2, "varint": 1}, 3]}, "p.group[1]: expected an object"),
+        ({"field": 1, "group_bytes": 1}, "p.group_bytes: expected a string"),
+        ({"field": 1, "group_bytes": "%"}, "p.group_bytes: bad base64"),
+        (
+            {"field": 1, "group_bytes": "DA=="},
+            "p.group_bytes: no content of a group: byte 0: field 1 has wire type 4",
+        ),
     ],
 )
 def test_anything_else_is_an_error_that_says_where(item: object, problem: str) -> None:
@@ -107,9 +113,20 @@ def test_a_guess_at_messages_goes_only_so_deep() -> None:
     assert unknown.parse_field(item, "p")[0] == data
 
 
-def test_deep_groups_come_back() -> None:
-    data = b"\x0b" * 100 + b"\x0c" * 100
+@pytest.mark.parametrize("depth", [1, 12, 13, 14, 100])
+def test_deep_groups_come_back(depth: int) -> None:
+    data = b"\x0b" * depth + b"\x08\x01" + b"\x0c" * depth
     (item,) = shown(data)
+    assert unknown.parse_field(item, "p")[0] == data
+    assert json.dumps(item).count("group") <= 13
+    assert ("group_bytes" in json.dumps(item)) == (depth > 12)
+
+
+def test_long_groups_are_shown_as_their_bytes() -> None:
+    content = b"\x08\x01" * (1 << 16)
+    data = b"\x0b" + content + b"\x0c"
+    (item,) = shown(data)
+    assert list(item) == ["field", "group_bytes"]
     assert unknown.parse_field(item, "p")[0] == data
 
 

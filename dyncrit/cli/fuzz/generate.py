@@ -1,0 +1,160 @@
+"""``dyncrit fuzz generate``: valid images, or whole checkpoints, out of nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.parameters import required_output
+from dyncrit.cli.streams import one_line, print_json, print_line
+from dyncrit.errors import DyncritError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dyncrit.codec.framing import Framing
+    from dyncrit.fuzz.generate.knobs import Knobs
+    from dyncrit.schema import ImageType, Schema
+    from dyncrit.types import ByteOrder
+
+_LEAST_DIGITS = 4
+
+
+@click.command(
+    "generate",
+    epilog="Examples: dyncrit fuzz generate --type CORE --count 1000 --seed 7 -o images/; "
+    "dyncrit fuzz generate --checkpoint --count 10 --knob tasks=8 -o checkpoints/",
+)
+@click.option(
+    "-t",
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    help="A type of images, as CORE; several take turns. all: all that the schema has.",
+)
+@click.option("--checkpoint", is_flag=True, help="Write checkpoint directories that check finds whole.")
+@click.option(
+    "-n", "--count", type=click.IntRange(1, 100_000_000), default=100, show_default=True, help="How many."
+)
+@click.option(
+    "-s",
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same seed, the same bytes.",
+)
+@required_output("DIR", "Where they go, as 0000.img and so on: a new folder, or an empty one.")
+@click.option("-f", "--force", is_flag=True, help="Replace files in DIR, if it has any; others stay.")
+@click.option(
+    "--knob",
+    "settings",
+    multiple=True,
+    metavar="NAME=N",
+    help="Sizes and shares: entries, payload, repeated, text, bytes, depth; optional, interesting (percent); "
+    "of checkpoints tasks, threads, mappings, files, pages.",
+)
+@click.option(
+    "--framing",
+    type=click.Choice(["v1.0", "common", "service"]),
+    help="The head. Default: as CRIU writes it.",
+)
+@click.option(
+    "--byte-order", type=click.Choice(["little", "big"]), default="little", help="That of the dumped host."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@schema_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    types: tuple[str, ...],
+    checkpoint: bool,
+    count: int,
+    seed: int,
+    output: Path,
+    force: bool,
+    settings: tuple[str, ...],
+    framing: Framing | None,
+    byte_order: ByteOrder,
+    as_json: bool,
+) -> None:
+    """Write valid images of some types, or whole checkpoints.
+
+    Image N depends on the seed, on N and on its type alone, so fewer of them are the same ones. All are
+    written, or nothing.
+    """
+    from dyncrit.cli.tables import human_size
+    from dyncrit.fuzz.generate.images import find_types
+    from dyncrit.fuzz.generate.knobs import DEFAULT_KNOBS
+    from dyncrit.fuzz.generate.writing import write_files
+
+    if bool(types) == checkpoint:
+        raise click.UsageError("say what to write: --type TYPE, which may be all, or --checkpoint")
+    if checkpoint and (framing or byte_order != "little"):
+        raise click.UsageError(
+            "--framing and --byte-order are for images of a --type; checkpoints have CRIU's"
+        )
+    knobs = _knobs(DEFAULT_KNOBS, settings)
+    schema = ctx.ensure_object(SchemaChoice).schema()
+    rows = find_types(schema, types)
+    files = (
+        _checkpoints(schema, seed, knobs, count)
+        if checkpoint
+        else _images(schema, seed, knobs, count, rows, framing, byte_order)
+    )
+    written = write_files(output, files, replace=force)
+    if as_json:
+        of = {"checkpoints": count} if checkpoint else {"types": [row.name for row in rows]}
+        summary = {"seed": seed, "count": count, "files": written.files, "bytes": written.size}
+        print_json({"folder": str(output), **summary, **of})
+        return
+    what = f"checkpoint{'s' if count > 1 else ''}" if checkpoint else f"image{'s' if count > 1 else ''}"
+    print_line(f"{one_line(str(output))}: {count} {what}, {human_size(written.size)}, of seed {seed}")
+
+
+def _knobs(knobs: Knobs, settings: Sequence[str]) -> Knobs:
+    try:
+        return knobs.with_settings(settings)
+    except DyncritError as error:
+        raise click.UsageError(f"--knob: {error}") from None
+
+
+def _images(
+    schema: Schema,
+    seed: int,
+    knobs: Knobs,
+    count: int,
+    rows: Sequence[ImageType],
+    framing: Framing | None,
+    byte_order: ByteOrder,
+) -> Iterator[tuple[str, bytes]]:
+    from dyncrit.fuzz.chance import Chance
+    from dyncrit.fuzz.generate.images import ImageGenerator, file_name
+
+    source = Chance(seed)
+    template = ImageGenerator(schema, source, knobs)
+    for index, digits in _numbered(count):
+        row = rows[index % len(rows)]
+        generator = template.seeded(source.child(index))
+        yield file_name(row, digits), generator.generate(row, framing=framing, byte_order=byte_order)
+
+
+def _checkpoints(schema: Schema, seed: int, knobs: Knobs, count: int) -> Iterator[tuple[str, bytes]]:
+    from dyncrit.fuzz.chance import Chance
+    from dyncrit.fuzz.generate.checkpoints import CheckpointGenerator
+
+    source = Chance(seed)
+    template = CheckpointGenerator(schema, source, knobs)
+    for index, digits in _numbered(count):
+        for name, data in template.seeded(source.child(index)).generate().items():
+            yield f"{digits}/{name}", data
+
+
+def _numbered(count: int) -> Iterator[tuple[int, str]]:
+    """Each number with its digits, all of the same length."""
+    width = max(_LEAST_DIGITS, len(str(count - 1)))
+    return ((index, f"{index:0{width}}") for index in range(count))

@@ -1,0 +1,87 @@
+"""The knobs of what is generated: sizes, and how often something is there or odd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from dyncrit.errors import DyncritError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PERCENT = frozenset({"optional", "interesting"})
+_AT_LEAST_ONE = frozenset({"tasks", "threads"})
+_MOST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """What is generated. Sizes are the most that there will be; each is drawn anew from 0 (or 1) up to it.
+
+    Of images: ``entries`` of each, ``payload`` bytes behind an entry. Of messages: ``repeated`` values of a
+    list, bytes of a ``text`` and of other ``bytes``, ``depth`` of messages in messages (required ones go
+    deeper), and in percent, how often an ``optional`` field is there and a value is an ``interesting`` one,
+    at which programs go wrong. Of checkpoints: ``tasks``, and of each of them ``threads``, ``mappings`` and
+    open ``files``; ``pages`` of each mapping. Raises DyncritError for numbers that can't be.
+
+    >>> Knobs(entries=2).payload
+    256
+    """
+
+    entries: int = 4
+    payload: int = 256
+    repeated: int = 4
+    text: int = 64
+    bytes: int = 64
+    depth: int = 4
+    optional: int = 50
+    interesting: int = 10
+    tasks: int = 4
+    threads: int = 3
+    mappings: int = 8
+    files: int = 8
+    pages: int = 4
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            least = 1 if knob.name in _AT_LEAST_ONE else 0
+            most = 100 if knob.name in _PERCENT else _MOST
+            value = getattr(self, knob.name)
+            if not least <= value <= most:
+                raise DyncritError(f"expected a number from {least} to {most}, found {value}", knob.name)
+
+    def with_settings(self, settings: Iterable[str]) -> Knobs:
+        """These knobs with others set, each as ``"entries=8"``.
+
+        Raises DyncritError for a name that no knob has, and for what is no number that the knob can have.
+
+        >>> Knobs().with_settings(["entries=8"]).entries
+        8
+        """
+        names = [knob.name for knob in fields(self)]
+        changed = {}
+        for setting in settings:
+            name, equals, value = setting.partition("=")
+            if name not in names:
+                raise DyncritError(f"no knob {name!r:.60}{did_you_mean(name, names) or _listed(names)}")
+            if not equals or not value.isdecimal() or len(value) > 9:
+                raise DyncritError(f"expected a number, as in {name}=8, found {setting!r:.60}")
+            changed[name] = int(value)
+        return replace(self, **changed)
+
+
+def threshold(percent: int) -> int:
+    """Of the numbers of 7 bits, those from this one on stand for something that is to happen so often.
+
+    Thus the choice of zeros, which is the simplest, is for what is left.
+    """
+    return 128 - (percent * 128 + 50) // 100
+
+
+DEFAULT_KNOBS = Knobs()
+"""What is generated unless one says else: small, mostly plausible, some of it odd."""
+
+
+def _listed(names: list[str]) -> str:
+    return f"; there are {', '.join(names)}"

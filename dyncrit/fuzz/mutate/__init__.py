@@ -1,0 +1,1 @@
+"""Mutations of images, at each layer of the format."""

@@ -1,0 +1,193 @@
+"""Mutations across the images of a checkpoint: references that dangle, images gone, doubled or exchanged."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dyncrit.codec import wire
+from dyncrit.errors import ImageError
+from dyncrit.fuzz.anatomy import Anatomy
+from dyncrit.fuzz.mutate.mutation import Step
+from dyncrit.fuzz.mutate.mutator import mutate_raw
+from dyncrit.fuzz.mutate.spot import Spot, pick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from google.protobuf.descriptor import FieldDescriptor
+
+    from dyncrit.fuzz.chance import Chance
+    from dyncrit.fuzz.mutate.mutator import Mutator
+    from dyncrit.schema import Schema
+
+    Images = dict[str, bytes]
+
+_TRIES = 32
+_REFERENCE = re.compile(r"(^|_)(id|ids|pid|ppid|tid|tids|threads|ino|peer|shmid|s_dev|fd)$")
+_ADDRESS = re.compile(r"(^|_)(v?addr|start|end|brk|pgoff|offset|off|pages)(_|$)")
+_NUMBER = re.compile(r"\d+")
+_PAGE = 4096
+_ACROSS = 2
+"""A checkpoint is broken across its images once in so many times, else in one of them."""
+
+
+class CheckpointMutation(NamedTuple):
+    """A way to break a checkpoint across its images; as :class:`Mutation`, but for what it changes.
+
+    ``apply`` changes the files by name, and tells what it did.
+    """
+
+    name: str
+    layer: Literal["checkpoint"]
+    weight: int
+    description: str
+    apply: Callable[[Images, Schema, Chance], Step | None]
+
+
+def mutate_checkpoint(
+    images: Mapping[str, bytes], mutator: Mutator, chance: Chance
+) -> tuple[dict[str, bytes], tuple[Step, ...]]:
+    """A mutated copy of a checkpoint's files by name, and what was done; one chance gives one result.
+
+    There are no steps where no mutation found anything to do.
+    """
+    changed = dict(images)
+    names = sorted(changed)
+    across = [item for item in CHECKPOINT_MUTATIONS if mutator.weight_of(item)]
+    if not names or (not across and mutator.is_idle):
+        return changed, ()
+    weights = [mutator.weight_of(item) for item in across]
+    for _ in range(_TRIES):
+        if across and (mutator.is_idle or chance.once_in(_ACROSS)):
+            step = chance.weighted(across, weights).apply(changed, mutator.schema, chance)
+            if step is not None:
+                return changed, (step,)
+            continue
+        name = chance.one_of(names)
+        mutant = mutator.mutate_bytes(changed[name], chance, name)
+        if mutant.steps:
+            changed[name] = mutant.data
+            return changed, tuple(step._replace(place=f"{name} {step.place}") for step in mutant.steps)
+    return changed, ()
+
+
+def _dangle(images: Images, schema: Schema, chance: Chance) -> Step | None:
+    """An id that nothing has, or that something else has."""
+    return _in_number(
+        "dangling-id",
+        _REFERENCE,
+        lambda value: chance.one_of((0, value + 1, value + 1000, 0xFFFFFFFF, 1)),
+        images,
+        schema,
+        chance,
+    )
+
+
+def _overlap(images: Images, schema: Schema, chance: Chance) -> Step | None:
+    """An address or an offset that is next to what it was, so that ranges overlap or have holes."""
+    steps = (-_PAGE, _PAGE, 1, -1, 16 * _PAGE, -16 * _PAGE)
+    return _in_number("overlap", _ADDRESS, lambda value: value + chance.one_of(steps), images, schema, chance)
+
+
+def _lose(images: Images, schema: Schema, chance: Chance) -> Step | None:  # noqa: ARG001 (one signature for all)
+    name = chance.one_of(sorted(images))
+    del images[name]
+    return Step("lost-image", name, "the file is gone")
+
+
+def _double(images: Images, schema: Schema, chance: Chance) -> Step | None:  # noqa: ARG001
+    """An image under another number, too: of a task, a namespace or a segment that there isn't, or is."""
+    name = chance.one_of(sorted(images))
+    numbers = sorted({number for other in images for number in _NUMBER.findall(other)})
+    if not _NUMBER.search(name) or not numbers:
+        return None
+    number = chance.one_of([*numbers, "0", "4294967295"])
+    other = _NUMBER.sub(number, name, count=1)
+    if other == name:
+        return None
+    images[other] = images[name]
+    return Step("doubled-image", name, f"it is there as {other}, too")
+
+
+def _exchange(images: Images, schema: Schema, chance: Chance) -> Step | None:  # noqa: ARG001
+    """Two images of one kind, each under the other's name."""
+    first = chance.one_of(sorted(images))
+    kind = _NUMBER.sub("", first)
+    others = [name for name in sorted(images) if name != first and _NUMBER.sub("", name) == kind]
+    if not others:
+        return None
+    second = chance.one_of(others)
+    if images[first] == images[second]:
+        return None
+    images[first], images[second] = images[second], images[first]
+    return Step("exchanged-images", first, f"exchanged with {second}")
+
+
+def _cut_pages(images: Images, schema: Schema, chance: Chance) -> Step | None:
+    """A raw file that is shorter than its pagemap says, or has other bytes."""
+    raw = [
+        name for name in sorted(images) if schema.table.raw_by_file_name(name) is not None and images[name]
+    ]
+    if not raw:
+        return None
+    name = chance.one_of(raw)
+    if chance.once_in(2) and len(images[name]) >= _PAGE:
+        pages = chance.below(len(images[name]) // _PAGE)
+        images[name] = images[name][: pages * _PAGE]
+        return Step("cut-pages", name, f"{pages} pages are left")
+    mutant = mutate_raw(images[name], chance)
+    images[name] = mutant.data
+    return mutant.steps[0]._replace(place=f"{name} {mutant.steps[0].place}")
+
+
+def _in_number(
+    label: str,
+    names: re.Pattern[str],
+    change: Callable[[int], int],
+    images: Images,
+    schema: Schema,
+    chance: Chance,
+) -> Step | None:
+    """Change a number in some field whose name fits."""
+    for _ in range(_TRIES):
+        name = chance.one_of(sorted(images))
+        try:
+            anatomy = Anatomy.of(images[name], schema, name)
+        except ImageError:
+            continue
+        if not anatomy.entries:
+            continue
+        index = chance.below(len(anatomy.entries))
+        entry = anatomy.entries[index]
+        spot = pick(entry.record, schema.message(anatomy.message_name(index)), chance)
+        if spot is None or not isinstance(spot.field.value, int) or not _is_called(spot.descriptor, names):
+            continue
+        value = change(spot.field.value) & ((1 << 64) - 1)
+        if value == spot.field.value:
+            continue
+        entry.record = _with_value(spot, value)
+        images[name] = anatomy.assemble()
+        return Step(label, f"{name} entries[{index}].{spot.path}", f"{spot.field.value} -> {value}")
+    return None
+
+
+def _with_value(spot: Spot, value: int) -> bytes:
+    return spot.replaced(wire.encode_field(spot.field.number, spot.field.wire_type, value))
+
+
+def _is_called(descriptor: FieldDescriptor | None, names: re.Pattern[str]) -> bool:
+    return descriptor is not None and names.search(descriptor.name) is not None
+
+
+CHECKPOINT_MUTATIONS = (
+    CheckpointMutation("dangling-id", "checkpoint", 6, "an id that nothing has, or something else", _dangle),
+    CheckpointMutation("overlap", "checkpoint", 4, "an address or offset beside what it was", _overlap),
+    CheckpointMutation("lost-image", "checkpoint", 2, "a file is gone", _lose),
+    CheckpointMutation(
+        "doubled-image", "checkpoint", 2, "a file is there under another number, too", _double
+    ),
+    CheckpointMutation("exchanged-images", "checkpoint", 2, "two files have each other's names", _exchange),
+    CheckpointMutation("cut-pages", "checkpoint", 3, "a raw file that ends early, or is another", _cut_pages),
+)
+"""All mutations across the images of a checkpoint."""
