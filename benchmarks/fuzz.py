@@ -76,6 +76,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted")
     print(f"{time.monotonic() - started:.0f} s; {summary(watch)}")
+    print(f"the slowest: {watch.slowest[1]:.500}")
     for fault in watch.faults:
         print(f"{fault.kind}: {fault.cause}: {fault.label}\n{fault.text}\n")
     return 1 if watch.faults else 0
@@ -192,7 +193,7 @@ def progress(watch: Watch, count: int) -> Iterator[int]:
 
 def summary(watch: Watch) -> str:
     return (
-        f"{watch.cases} cases, the slowest took {watch.slowest:.2f} s, {watch.peak >> 20} MiB at most; "
+        f"{watch.cases} cases, the slowest took {watch.slowest[0]:.2f} s, {watch.peak >> 20} MiB at most; "
         f"faults: {watch.counts or 'none'}"
     )
 

@@ -330,6 +330,15 @@ def test_bad_documents_are_refused_promptly_in_a_line(make: Callable[[], str], t
     assert_one_line(err, path, "")
 
 
+@pytest.mark.parametrize("way", [["decode"], ["decode", "--pretty"]], ids=" ".join)
+def test_long_groups_within_groups_take_little_time_and_memory(way: list[str], tmp_path: Path) -> None:
+    """What the fuzzer found: each level was read once for each above it, and indented."""
+    path = tmp_path / "pstree.img"
+    group = varint(99 << 3 | 3) * 99 + field(1, 1) * 200_000 + varint(99 << 3 | 4) * 99
+    path.write_bytes(image("PSTREE", record(PSTREE[4:] + group)))
+    assert run(way, path) == (0, "")
+
+
 def test_an_image_cut_anywhere_is_an_error_or_ends_between_entries(data: Path) -> None:
     for name in (
         "criu-4.2/user-namespaces/scm00/pipes-data.img",

@@ -1,7 +1,7 @@
 """Fields that the schema doesn't know, as a document shows them under ``"@unknown"``.
 
 Each is an object with the field's number and one key that tells how it stands on the wire: ``varint``,
-``fixed32``, ``fixed64``, ``group`` (``group_bytes``, where it is too deep or long to be shown), or for a
+``fixed32``, ``fixed64``, ``group`` (``group_bytes``, where it is too deep or too long to be shown), or for a
 length ``text``, ``message`` or ``bytes``, whichever it reads as. ``at`` counts the known fields before it,
 and is left out for fields behind all known ones.
 """
@@ -44,7 +44,7 @@ def show_field(field: wire.WireField, depth: int = 0) -> JsonObject:
         key = {wire.VARINT: "varint", wire.FIXED32: "fixed32", wire.FIXED64: "fixed64"}[field.wire_type]
         return {"field": field.number, key: value}
     if field.wire_type == wire.START_GROUP:
-        if depth >= _GUESS_DEPTH or len(value) > _GUESS_SIZE:  # each level would be read once more
+        if _is_too_much(value, depth):
             return {"field": field.number, "group_bytes": _base64(value)}
         return {
             "field": field.number,
@@ -81,14 +81,32 @@ def _show_length(value: bytes, depth: int) -> JsonObject:
     """What a length-delimited field most likely is; encoding gives the same bytes whatever is chosen."""
     if text := _printable(value):
         return {"text": text}
-    if 0 < len(value) <= _GUESS_SIZE and depth < _GUESS_DEPTH:
+    if value and not _is_too_much(value, depth):
         try:
-            items = [show_field(item, depth) for item in wire.fields(value, depth)]
-            if parse_fields(items, depth) == value:
-                return {"message": items}
+            items = list(wire.fields(value, depth))
+            if all(_is_canonical(item, value, depth) for item in items):
+                return {"message": [show_field(item, depth) for item in items]}
         except ImageError:
             pass
     return {"bytes": _base64(value)}
+
+
+def _is_canonical(field: wire.WireField, data: bytes, depth: int) -> bool:
+    """Whether encoding what is shown of a field gives the bytes that it has in ``data``.
+
+    What is shown of the content of a length always does.
+    """
+    if wire.encode_field(field.number, field.wire_type, field.value) != data[field.start : field.end]:
+        return False
+    value = field.value
+    if field.wire_type != wire.START_GROUP or isinstance(value, int) or _is_too_much(value, depth):
+        return True
+    return all(_is_canonical(item, value, depth + 1) for item in wire.fields(value, depth + 1))
+
+
+def _is_too_much(value: bytes, depth: int) -> bool:
+    """Whether fields within fields are no longer looked into: each level is read once more for each above."""
+    return depth >= _GUESS_DEPTH or len(value) > _GUESS_SIZE
 
 
 def _base64(value: bytes) -> str:

@@ -47,14 +47,16 @@ class Fault:
 class Watch:
     """Runs cases one after the other, and keeps their faults: the first of each cause, with its files.
 
-    ``keep`` is the folder that files of cases with faults go to, each under its own number.
+    ``keep`` is the folder that files of cases with faults go to, each under its own number. ``slowest`` is
+    the processor's time and the label of the case that took longest, ``peak`` the most memory in bytes, and
+    ``counts`` says how many cases had each cause.
     """
 
     limits: Limits = field(default_factory=Limits)
     keep: Path | None = None
     cases: int = 0
     faults: list[Fault] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, str] = (0.0, "")
     peak: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -80,7 +82,7 @@ class Watch:
         return len(self.faults) == before
 
     def _measure(self, seconds: float, peak: int, label: str, files: Mapping[str, bytes]) -> None:
-        self.slowest = max(self.slowest, seconds)
+        self.slowest = max(self.slowest, (seconds, label))
         if seconds > self.limits.seconds:
             self._add("hang", label.partition(" ")[0], label, files, f"it took {seconds:.1f} s")
         self.peak = max(self.peak, peak)

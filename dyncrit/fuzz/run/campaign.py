@@ -95,9 +95,14 @@ def _probe(plan: Plan, folder: Path, listener: Listener) -> None:
         else:
             raise TargetError(
                 f"fails on all of {len(column)} files of the corpus as they are, in the same way ({said}); "
-                "--force runs it all the same",
+                f"--force runs it all the same{_advice(said)}",
                 f"target {target.text!r}",
             )
+
+
+def _advice(said: str) -> str:
+    """What else may help: sanitizers map far more memory than a limit on it lets them."""
+    return "; --memory-kind resident is for sanitizers" if "allocate" in said else ""
 
 
 class _Campaign:
