@@ -167,12 +167,12 @@ def test_real_containers_come_back_the_other_way(real: Callable[[str], Scene]) -
 
 def test_many_mounts_of_a_device_are_gone_through_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 300
-    tops = (mount(number, f"/m/{number}", "/") for number in range(1000, 1000 + count))
-    bound = (mount(number, f"/b/{number}", "/srv/a") for number in range(2000, 2000 + count))
+    tops = (mount(number, f"/m/{number}", "/", root_dev=9) for number in range(1000, 1000 + count))
+    bound = (mount(number, f"/b/{number}", "/a", root_dev=9) for number in range(2000, 2000 + count))
     scene.mounts(ROOT, *tops, *bound)
     seen = []
     join = mounts.join
     monkeypatch.setattr(mounts, "join", lambda *parts: seen.append(parts) or join(*parts))
-    after = by_id(scene.change(remap_path, "/srv/a", "/data").after, "root")
+    after = by_id(scene.change(remap_path, "/m/1150/a", "/m/1150/data").after, "root")
     assert {after[number] for number in range(2000, 2000 + count)} == {"/data"}
     assert len(seen) < 4 * count
