@@ -142,6 +142,7 @@ class Children:
             for number in _IGNORED:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.setsid()  # Ctrl-C in a terminal reaches a target even while it is being started, otherwise
             os.close(self._life_end)
             for other in self._open:
                 other.close()
