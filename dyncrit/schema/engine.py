@@ -6,6 +6,8 @@ whole pure-Python implementation as well, which takes longer than decoding an im
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,11 +15,10 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
-_c_module: Any
-try:
-    from google._upb import _message as _c_module
-except ImportError:  # another implementation of protobuf
-    _c_module = None
+_c_module: Any = None
+if os.environ.get("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "upb") == "upb":  # what protobuf itself asks
+    with suppress(ImportError):
+        from google._upb import _message as _c_module
 
 
 def new_pool() -> DescriptorPool:

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
 from dyncrit.schema import engine
 from dyncrit.schema.engine import message_class, new_pool
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(params=["C module", "public modules"])
@@ -53,3 +61,17 @@ def test_a_message_keeps_bytes_that_it_does_not_know() -> None:
     pool.AddSerializedFile(_file("id"))
     made = message_class(pool.FindMessageTypeByName("demo_entry"))
     assert made.FromString(b"\x12\x01x").SerializePartialToString() == b"\x12\x01x"
+
+
+@pytest.mark.parametrize("implementation", ["python", "upb"])
+def test_the_implementation_that_the_environment_asks_for_is_taken(data: Path, implementation: str) -> None:
+    environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation}
+    image = data / "demo/tree/pstree.img"
+    decode = [sys.executable, "-m", "dyncrit", "decode", "--pretty", str(image)]
+    document = subprocess.run(decode, env=environment, capture_output=True, check=True).stdout
+    encode = [sys.executable, "-m", "dyncrit", "encode"]
+    again = subprocess.run(encode, env=environment, input=document, capture_output=True, check=True).stdout
+    assert again == image.read_bytes()
+    program = "from dyncrit.schema.engine import new_pool; print(type(new_pool()).__module__)"
+    asked = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert (b"_upb" in asked.stdout) == (implementation == "upb")
