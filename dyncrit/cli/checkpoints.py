@@ -13,7 +13,7 @@ from dyncrit.cli.choice import SchemaChoice, schema_options
 from dyncrit.cli.streams import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dyncrit.checkpoint import Checkpoint, Process
     from dyncrit.checkpoint.problems import Problem
@@ -76,10 +76,16 @@ def opened(ctx: click.Context, path: Path, *, with_parents: bool = True) -> Iter
     """
     from dyncrit.checkpoint import open_checkpoint
 
-    parents = ctx.meta.get(_OPTIONS, {}).get("parents", ()) if with_parents else ()
+    parents = chosen_parents(ctx) if with_parents else ()
     schema = ctx.ensure_object(SchemaChoice).schema()
     with open_checkpoint(path, schema=schema, parents=parents, limits=chosen_limits(ctx)) as checkpoint:
         yield checkpoint
+
+
+def chosen_parents(ctx: click.Context) -> Sequence[Path]:
+    """What ``--parent`` says."""
+    parents: Sequence[Path] = ctx.meta.get(_OPTIONS, {}).get("parents", ())
+    return parents
 
 
 def chosen_limits(ctx: click.Context) -> Limits | None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dyncrit.cli.checkpoints import chosen_limits, limit_options, opened
+from dyncrit.cli.checkpoints import chosen_limits, chosen_parents, limit_options
 from dyncrit.cli.choice import SchemaChoice
 from dyncrit.cli.editing import dry_run_options, found_differences, print_changes
 from dyncrit.cli.streams import print_json, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.edit.general.source import Reading
@@ -52,16 +52,9 @@ def change_image(
     return 0
 
 
-@contextmanager
-def read_source(ctx: click.Context, path: Path) -> Iterator[Reading]:
+def read_source(ctx: click.Context, path: Path) -> AbstractContextManager[Reading]:
     """The image or the checkpoint that a command reads."""
-    from dyncrit.edit.general.source import Reading, is_checkpoint
-    from dyncrit.edit.opening import open_image
+    from dyncrit.edit.general.source import open_source
 
-    schema = None if path.is_dir() else ctx.ensure_object(SchemaChoice).schema()
-    if is_checkpoint(path, schema=schema):
-        with opened(ctx, path) as checkpoint:
-            yield Reading(checkpoint)
-        return
-    with open_image(path, schema=schema, limits=chosen_limits(ctx)) as (checkpoint, name):
-        yield Reading(checkpoint, name)
+    schema = ctx.ensure_object(SchemaChoice).schema()
+    return open_source(path, schema=schema, parents=chosen_parents(ctx), limits=chosen_limits(ctx))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dyncrit.checkpoint.fields import is_set, number, optional, text
 from dyncrit.edit.cores import core_images
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dyncrit.types import DynamicMessage
 
 
+@whole
 def drop_apparmor(edit: Edit) -> list[Touched]:
     """Take AppArmor's profiles out of all threads, and remove apparmor.img with its policies.
 

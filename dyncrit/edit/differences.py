@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.checkpoint.images import read_image_frame
@@ -41,6 +42,7 @@ _CHUNK = 64 << 10
 _SHOWN_BYTES = 32
 _NEAR = 64
 """Bytes that differ are told together where no more than this many are the same between them."""
+_DIFFERENT = re.compile(rb"[^\0]++(?:\0{1,%d}+[^\0]++)*+" % _NEAR)
 _MAX_RANGES = 1000
 
 
@@ -231,17 +233,15 @@ def _ranges(before: memoryview, after: memoryview, size: int) -> Iterator[tuple[
 
 
 def _differing(before: memoryview, after: memoryview, size: int) -> Iterator[tuple[int, int]]:
-    """Where blocks of a few bytes differ, each from its first to its last byte that does."""
+    """The ranges of bytes that differ, block by block."""
     for start in range(0, size, _CHUNK):
         end = min(start + _CHUNK, size)
         old, new = bytes(before[start:end]), bytes(after[start:end])
         if old == new:
             continue
-        for at in range(0, len(old), _NEAR):
-            one, other = old[at : at + _NEAR], new[at : at + _NEAR]
-            if one != other:
-                differ = [index for index in range(len(one)) if one[index] != other[index]]
-                yield start + at + differ[0], start + at + differ[-1] + 1
+        both = int.from_bytes(old, "big") ^ int.from_bytes(new, "big")  # zeros where they are the same
+        for match in _DIFFERENT.finditer(both.to_bytes(len(old), "big")):
+            yield start + match.start(), start + match.end()
 
 
 def _hex(data: memoryview) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.fields import is_set, items, optional, text
-from dyncrit.checkpoint.files import FILE_KINDS
+from dyncrit.checkpoint.fields import is_set, items, text
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import change_messages, find_messages
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
-    from dyncrit.checkpoint.files import FileKind
-    from dyncrit.entry import Entry
+    from dyncrit.edit.rewriting import Found
     from dyncrit.types import ByteOrder, DynamicMessage
 
 
+@whole
 def drop_file_checks(
     edit: Edit, *, size: bool = True, build_id: bool = True, mode: bool = True
 ) -> list[Touched]:
@@ -35,9 +36,7 @@ def drop_file_checks(
         kept = _devices_of_terminals(edit)
     chosen = tuple(check for check, wanted in zip(_CHECKS, (size, build_id, mode), strict=True) if wanted)
     dropping = _Dropping(chosen, kept, edit.checkpoint.images.byte_order)
-    edit.rewrite(_FILES, lambda entries: dropping.from_entries(entries, _FILES, _REGULAR.field))
-    edit.rewrite(_REGULAR.image, lambda entries: dropping.from_entries(entries, _REGULAR.image, ""))
-    return dropping.touched
+    return change_messages(edit, {"reg_file_entry"}, dropping.from_found)
 
 
 class _Check(NamedTuple):
@@ -52,51 +51,33 @@ _BUILD_ID = _Check("build-id", ("build_id", "checksum", "checksum_config", "chec
 _MODE = _Check("mode", ("mode",))
 _CHECKS = (_SIZE, _BUILD_ID, _MODE)
 
-_FILES = "files.img"
-_KINDS = {kind.type: kind for kind in FILE_KINDS}
-_REGULAR: FileKind = _KINDS["REG"]
-_TERMINAL: FileKind = _KINDS["TTY"]
 
+class _Dropping(NamedTuple):
+    """Takes checks out of files, but the mode of those whose ids are ``kept``."""
 
-class _Dropping:
-    """Takes checks out of entries, and takes note of it."""
+    checks: tuple[_Check, ...]
+    kept: frozenset[int]
+    byte_order: ByteOrder
 
-    def __init__(self, checks: tuple[_Check, ...], kept: frozenset[int], byte_order: ByteOrder) -> None:
-        self.touched: list[Touched] = []
-        self._checks = checks
-        self._kept = kept
-        self._byte_order = byte_order
-
-    def from_entries(self, entries: Iterator[Entry], name: str, field: str) -> Iterator[Entry]:
-        """The entries without their checks; the file stands in ``field`` of each, or is the entry itself."""
-        for index, entry in enumerate(entries):
-            file = optional(entry.message, field) if field else entry.message
-            if file is not None and (dropped := ", ".join(self._from_file(file))):
-                what = f"checks of {text(file, 'name')}"
-                self.touched.append(Touched(f"{name} entries[{index}]", what, dropped))
-            yield entry
+    def from_found(self, found: Found) -> Iterator[Touched]:
+        if dropped := ", ".join(self._from_file(found.message)):
+            yield Touched(found.place, f"checks of {text(found.message, 'name')}", dropped)
 
     def _from_file(self, file: DynamicMessage) -> Iterator[str]:
-        for check in self._checks:
-            if check is _MODE and file.id in self._kept:
+        for check in self.checks:
+            if check is _MODE and file.id in self.kept:
                 continue
             present = [field for field in check.fields if is_set(file, field)]
             if present:
-                yield _shown(file, check, present, self._byte_order)
+                yield _shown(file, check, present, self.byte_order)
             for field in present:
                 file.ClearField(field)
 
 
 def _devices_of_terminals(edit: Edit) -> frozenset[int]:
     """The ids of the files that are devices of open terminals."""
-    inside = (optional(entry.message, _TERMINAL.field) for entry in edit.entries(_FILES))
-    alone = (entry.message for entry in edit.entries(_TERMINAL.image))
-    return frozenset(
-        terminal.regf_id
-        for terminals in (inside, alone)
-        for terminal in terminals
-        if terminal is not None and is_set(terminal, "regf_id")
-    )
+    terminals = (found.message for found in find_messages(edit, {"tty_file_entry"}))
+    return frozenset(terminal.regf_id for terminal in terminals if is_set(terminal, "regf_id"))
 
 
 def _shown(file: DynamicMessage, check: _Check, present: list[str], byte_order: ByteOrder) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.documents import parse_document, text_at
+from dyncrit.checkpoint.documents import text_at
 from dyncrit.checkpoint.fields import number, set_text, text
-from dyncrit.checkpoint.writing.json_text import splice
+from dyncrit.edit.engine_files import engine_file
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import change_messages
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
-    from dyncrit.checkpoint.editing.staged import StagedFolder
-    from dyncrit.entry import Entry
+    from dyncrit.edit.rewriting import Found
 
 
+@whole
 def set_hostname(
     edit: Edit, name: str, *, namespace: int | None = None, domain: str | None = None
 ) -> list[Touched]:
@@ -39,8 +41,8 @@ def set_hostname(
     values = {"nodename": name} if domain is None else {"nodename": name, "domainname": domain}
     touched = _in_image(edit, chosen.image, values)
     roots = {process.pid for process in edit.checkpoint.processes.roots}
-    if edit.outer is not None and not roots.isdisjoint(chosen.pids):
-        touched += _in_engine_files(edit.outer, values)
+    if not roots.isdisjoint(chosen.pids):
+        touched += _in_engine_files(edit, values)
     return touched
 
 
@@ -132,37 +134,29 @@ def _before_0_8(edit: Edit) -> Iterator[_Space]:
 
 
 def _in_image(edit: Edit, name: str, values: dict[str, str]) -> list[Touched]:
-    touched: list[Touched] = []
+    def renamed(found: Found) -> Iterator[Touched]:
+        for field, value in values.items():
+            if (before := text(found.message, field)) != value:
+                set_text(found.message, field, value)
+                yield Touched(name, _FIELDS[field], before, value)
 
-    def renamed(entries: Iterator[Entry]) -> Iterator[Entry]:
-        for entry in entries:
-            for field, value in values.items():
-                before = text(entry.message, field)
-                if before != value:
-                    set_text(entry.message, field, value)
-                    touched.append(Touched(name, _FIELDS[field], before, value))
-            yield entry
-
-    edit.rewrite(name, renamed)
-    return touched
+    return change_messages(edit, {"utsns_entry"}, renamed, images=[name])
 
 
-def _in_engine_files(outer: StagedFolder, values: dict[str, str]) -> list[Touched]:
+def _in_engine_files(edit: Edit, values: dict[str, str]) -> list[Touched]:
     touched = []
-    for file, keys in _ENGINE_FILES.items():
-        if file not in outer:
+    for name, keys in _ENGINE_FILES.items():
+        if (file := engine_file(edit, name)) is None:
             continue
-        document = parse_document(outer.view(file), file)
+        document = file.document()
         places = {(*keys, _ENGINE_KEYS[field]): value for field, value in values.items()}
         changed = {
             place: value for place, value in places.items() if text_at(document, *place) not in {"", value}
         }
         if changed:
-            data = splice(bytes(outer.view(file)), {(*place,): value for place, value in changed.items()})
-            with outer.write(file) as output:
-                output.write(data)
+            file.set_values(changed)
         touched += [
-            Touched(file, ".".join(place), text_at(document, *place), value)
+            Touched(name, ".".join(place), text_at(document, *place), value)
             for place, value in changed.items()
         ]
     return touched

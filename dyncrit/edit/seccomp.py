@@ -8,6 +8,7 @@ from dyncrit.checkpoint.fields import is_set, number, optional
 from dyncrit.checkpoint.names.numbers import SECCOMP_MODES
 from dyncrit.edit.cores import core_images
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dyncrit.types import DynamicMessage
 
 
+@whole
 def drop_seccomp(edit: Edit) -> list[Touched]:
     """Take the seccomp mode and filters out of all threads, and the filters out of seccomp.img.
 

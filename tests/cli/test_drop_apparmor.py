@@ -33,8 +33,8 @@ def test_profiles_and_policies_are_dropped_and_told(run: Run, data: Path, folder
     assert run("drop-apparmor", folder) == (
         0,
         (
-            b"process 9840: AppArmor profile: :lxd-web:web is gone\n"
-            b"apparmor.img: policies: those of lxd-web is gone\n"
+            b"process 9840: AppArmor profile: :lxd-web:web removed\n"
+            b"apparmor.img: policies: those of lxd-web removed\n"
         ),
         "",
     )
@@ -47,8 +47,8 @@ def test_a_dry_run_tells_which_image_goes(run: Run, folder: Path) -> None:
     code, out, err = run("drop-apparmor", "--dry-run", folder)
     assert (code, err) == (0, "")
     assert out.decode().splitlines() == [
-        f'apparmor.img: "{(folder / "apparmor.img").stat().st_size} bytes" is gone',
-        'core-9840.img entries[0].thread_core.creds.lsm_profile: ":lxd-web:web" is gone',
+        f'apparmor.img: "{(folder / "apparmor.img").stat().st_size} bytes" removed',
+        'core-9840.img entries[0].thread_core.creds.lsm_profile: ":lxd-web:web" removed',
     ]
 
 

@@ -27,9 +27,9 @@ def test_the_filters_of_every_process_are_dropped_and_told(run: Run, folder: Pat
     assert run("drop-seccomp", folder) == (
         0,
         (
-            b"process 52: thread 52: seccomp: 2 filters is gone\n"
-            b"process 56: seccomp: 2 filters is gone\n"
-            b"seccomp.img: filters: 4 is gone\n"
+            b"process 52: thread 52: seccomp: 2 filters removed\n"
+            b"process 56: seccomp: 2 filters removed\n"
+            b"seccomp.img: filters: 4 removed\n"
         ),
         "",
     )
@@ -41,7 +41,7 @@ def test_the_filters_of_every_process_are_dropped_and_told(run: Run, folder: Pat
 def test_a_dry_run_writes_nothing(run: Run, folder: Path) -> None:
     code, out, _ = run("drop-seccomp", "-n", folder)
     assert code == 0
-    assert b'core-52.img entries[0].tc.old_seccomp_mode: "filter" is gone\n' in out
+    assert b'core-52.img entries[0].tc.old_seccomp_mode: "filter" removed\n' in out
     with open_checkpoint(folder) as checkpoint:
         assert checkpoint.processes[52].seccomp.mode == "filter"
 

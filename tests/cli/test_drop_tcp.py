@@ -22,10 +22,10 @@ def test_connections_are_told_and_their_data_goes(run: Any, folder: Path) -> Non
     code, out, errors = run("drop-tcp", folder)
     assert (code, errors) == (0, "")
     assert out.decode().splitlines() == [
-        "files.img entries[11]: TCP connection, established: 127.0.0.1:41504 to 127.0.0.1:18080 is gone",
-        "tcp-stream-5f32c7.img: data of the connection: 21 bytes not read, 0 not delivered is gone",
-        "files.img entries[13]: TCP connection, established: 127.0.0.1:18080 to 127.0.0.1:41504 is gone",
-        "tcp-stream-5f32c8.img: data of the connection: 35 bytes not read, 0 not delivered is gone",
+        "files.img entries[11]: TCP connection, established: 127.0.0.1:41504 to 127.0.0.1:18080 removed",
+        "tcp-stream-5f32c7.img: data of the connection: 21 bytes not read, 0 not delivered removed",
+        "files.img entries[13]: TCP connection, established: 127.0.0.1:18080 to 127.0.0.1:41504 removed",
+        "tcp-stream-5f32c8.img: data of the connection: 35 bytes not read, 0 not delivered removed",
     ]
     assert not list(folder.glob("tcp-stream-*"))
     assert run("check", folder) == before

@@ -64,3 +64,9 @@ def test_what_cant_be_read_is_bad_data(run: Run, data: Path, name: str) -> None:
 def test_raw_output_of_characters_that_are_none_is_json(run: Run, data: Path) -> None:
     files = data / "demo/tree/files.img"
     assert run("get", "-r", files, '[`"\\ud800"`, magic]') == (0, b'"\\ud800"\nFILES\n', "")
+
+
+def test_a_parent_that_is_not_needed_is_told_as_elsewhere(run: Run, data: Path) -> None:
+    code, _, err = run("get", "--parent", data / "demo/tree", data / "criu-4.2/programs/uns-ipc", "a")
+    assert code == 1
+    assert "is not needed as a parent" in err

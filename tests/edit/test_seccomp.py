@@ -126,3 +126,15 @@ def test_nothing_is_changed_where_there_are_no_filters(data: Path, name: str) ->
     with open_checkpoint(data / name) as checkpoint, checkpoint.edit(dry_run=True) as edit:
         assert drop_seccomp(edit) == []
         assert edit.changes == []
+
+
+def test_a_filter_of_a_thread_without_a_mode_is_dropped(folder: Path) -> None:
+    core = load(folder / "core-9840.img")
+    thread = core.entries[0].message.thread_core
+    thread.ClearField("seccomp_mode")
+    thread.seccomp_filter = 0
+    dump(core, folder / "core-9840.img")
+    with open_checkpoint(folder) as checkpoint, checkpoint.edit(dry_run=True) as edit:
+        assert Touched("process 9840", "seccomp", "disabled") in drop_seccomp(edit)
+        after = loads(bytes(edit.images.view("core-9840.img"))).entries[0].message.thread_core
+        assert not after.HasField("seccomp_filter")

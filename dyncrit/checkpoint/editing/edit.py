@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,7 +33,7 @@ class Edit:
 
     ``checkpoint`` is as it was before; ``images`` is the folder of its images as it will be, ``outer`` that
     of the container engine's files beside them, or None. Parents of an incremental one are never changed.
-    An operation that raises may have staged a part of what it does: let its error end the block.
+    What is staged within a :meth:`savepoint` is so as a whole, or not at all where that raises.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, dry_run: bool = False) -> None:
@@ -100,6 +100,12 @@ class Edit:
                     except DocumentError as error:
                         raise error.within(f"entries[{index}]") from None
         return self.images.staged(name) != before
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Takes back what was staged within the block if that raises; what was before stays staged."""
+        with self.images.savepoint(), self.outer.savepoint() if self.outer is not None else nullcontext():
+            yield
 
     def preview(self) -> Checkpoint:
         """The checkpoint as it will be, with all views; not to be closed, and to be used within the block."""

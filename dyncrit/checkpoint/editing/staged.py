@@ -6,9 +6,10 @@ import filecmp
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from dyncrit.checkpoint.storage.mapped import map_file
+from dyncrit.checkpoint.storage.state import FileState
 from dyncrit.checkpoint.storage.tree import DirectoryTree, FileTree
 from dyncrit.checkpoint.writing.changes import FileChange
 from dyncrit.errors import DyncritError
@@ -32,7 +33,8 @@ class StagedFolder(FileTree):
         self.name = original.name
         self._staging = staging
         self._staged: dict[str, Path | None] = {}
-        self._read: dict[str, _State | None] = {}
+        self._kept: frozenset[Path | None] = frozenset()
+        self._read: dict[str, FileState | None] = {}
 
     @property
     def changes(self) -> list[FileChange]:
@@ -103,6 +105,24 @@ class StagedFolder(FileTree):
         return name in self.original
 
     @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Takes back what was staged within the block if that raises; they may stand within each other."""
+        before, kept = dict(self._staged), self._kept
+        self._kept = kept.union(before.values())
+        left = self._staged
+        try:
+            yield
+            left = before
+        except BaseException:
+            left, self._staged = self._staged, before
+            raise
+        finally:
+            self._kept = kept
+            for content in set(left.values()).difference(self._staged.values(), kept):
+                if content is not None:
+                    content.unlink(missing_ok=True)
+
+    @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
         """A file for the new content of ``name``, which counts when the block ends without an error."""
         with self._new(name) as file:
@@ -158,7 +178,7 @@ class StagedFolder(FileTree):
     def _forget(self, name: str) -> None:
         """Take back what was staged for a file; views of it stay good."""
         content = self._staged.pop(name, None)
-        if content is not None:
+        if content is not None and content not in self._kept:
             content.unlink(missing_ok=True)
 
     def _note(self, name: str) -> None:
@@ -166,15 +186,14 @@ class StagedFolder(FileTree):
         if name not in self._read and isinstance(self.original, DirectoryTree):
             self._read[name] = self._state(name)
 
-    def _state(self, name: str) -> _State | None:
+    def _state(self, name: str) -> FileState | None:
         """What tells a file on disk from another that takes its place; None if there is none."""
         if not isinstance(self.original, DirectoryTree):
             return None
         try:
-            status = (self.original.directory / name).stat()
+            return FileState.of((self.original.directory / name).stat())
         except OSError:
             return None
-        return _State(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def _content(self, name: str) -> Path | None:
         """Where the new content of a file stands; None if it is as it was. Raises FileNotFoundError."""
@@ -184,13 +203,6 @@ class StagedFolder(FileTree):
         if content is None:
             raise FileNotFoundError(2, "No such file", self.path(name))
         return content
-
-
-class _State(NamedTuple):
-    device: int
-    inode: int
-    size: int
-    modified: int
 
 
 def _are_equal(folder: FileTree, name: str, path: Path) -> bool:

@@ -7,10 +7,11 @@ import stat
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO
 
 from dyncrit.checkpoint.storage.compression import Limits, compression_of, room_needed, unpack
 from dyncrit.checkpoint.storage.mapped import map_file, open_view
+from dyncrit.checkpoint.storage.state import ArchiveState
 from dyncrit.checkpoint.storage.tar import members, path_of
 from dyncrit.checkpoint.storage.tree import FileTree
 from dyncrit.errors import ImageError
@@ -28,22 +29,6 @@ _MAX_STEPS = 1024
 _MAX_LINK_TEXT = 4096
 
 _PARENT = "parent"
-
-
-class ArchiveState(NamedTuple):
-    """What tells a file on disk from another in its place, and from itself after it was written over."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    altered: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Self:
-        """What ``stat`` tells; ``modified`` and ``altered`` (mtime and ctime) are in nanoseconds."""
-        # Our own changes keep the mtime, and inodes are used again: then only the ctime differs.
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def open_archive(path: Path, limits: Limits | None = None) -> ArchiveTree:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from dyncrit.atomic import sync_folder
 from dyncrit.checkpoint.location import locate
-from dyncrit.checkpoint.storage.archive import ArchiveState, ArchiveTree
+from dyncrit.checkpoint.storage.archive import ArchiveTree
+from dyncrit.checkpoint.storage.state import ArchiveState
 from dyncrit.checkpoint.storage.tree import DirectoryTree
 from dyncrit.checkpoint.writing.archive import UNLIMITED, are_equal, rewrite_archive
 from dyncrit.checkpoint.writing.attributes import keep_attributes

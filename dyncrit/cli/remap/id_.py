@@ -31,7 +31,7 @@ def command(ctx: click.Context, checkpoint: Path, old: str, new: str, dry_run: b
     archives of file systems, and what processes hold in memory.
     """
     from dyncrit.edit.places.container_id import remap_container_id
-    from dyncrit.edit.places.tokens import Token
+    from dyncrit.edit.places.id_in_text import Token
 
     try:
         Token.of(old, new)

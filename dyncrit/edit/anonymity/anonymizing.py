@@ -16,6 +16,7 @@ from dyncrit.edit.anonymity.messages import Scrubber
 from dyncrit.edit.anonymity.raw import RawFile, raw_action
 from dyncrit.edit.anonymity.treatments import Pseudonyms
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DocumentError, DyncritError, ImageError
 from dyncrit.image import dump, load
 
@@ -34,6 +35,7 @@ _LARGEST_STATISTICS = 1 << 20
 _ADVICE = "--remove-damaged leaves such images out"
 
 
+@whole
 def anonymize(
     edit: Edit,
     pseudonyms: Pseudonyms | None = None,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dyncrit.codec.header import MAGIC_KEY
 from dyncrit.edit.general.documents import EntryCoder, image_frame, lacking
+from dyncrit.edit.general.lookup import BoundStep, Place, bind, bind_where, passes, places
 from dyncrit.edit.general.path import ENTRIES, Assignment, Index, Name, Path, PathError, Where, show_steps
-from dyncrit.edit.general.places import BoundStep, Place, bind, bind_where, passes, places
 from dyncrit.edit.general.shapes import ListShape, NumbersShape, Shape, entry_shape
 from dyncrit.errors import DocumentError, located
 

@@ -15,7 +15,7 @@ from dyncrit.schema import Schema
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dyncrit.checkpoint import Checkpoint
     from dyncrit.checkpoint.storage.compression import Limits
@@ -35,14 +35,19 @@ class Reading(NamedTuple):
 
 @contextmanager
 def open_source(
-    path: str | os.PathLike[str], *, schema: Schema | None = None, limits: Limits | None = None
+    path: str | os.PathLike[str],
+    *,
+    schema: Schema | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    limits: Limits | None = None,
 ) -> Iterator[Reading]:
     """The checkpoint, or the image, at ``path``: a directory, an archive, a file, or ``ARCHIVE/NAME``.
 
-    Raises what :func:`~dyncrit.checkpoint.open_checkpoint` and :func:`~dyncrit.edit.opening.open_image` do.
+    ``parents`` are those of a checkpoint; an image has none. Raises what
+    :func:`~dyncrit.checkpoint.open_checkpoint` and :func:`~dyncrit.edit.opening.open_image` do.
     """
     if is_checkpoint(path, schema=schema):
-        with open_checkpoint(path, schema=schema, limits=limits) as checkpoint:
+        with open_checkpoint(path, schema=schema, parents=parents, limits=limits) as checkpoint:
             yield Reading(checkpoint)
         return
     with open_image(path, schema=schema, limits=limits) as (checkpoint, name):

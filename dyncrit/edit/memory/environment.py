@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.memory.layer import PagesError
 from dyncrit.checkpoint.memory.vma import VmaKind
-from dyncrit.edit.memory.arrays import find_arrays, outside_of_stacks
-from dyncrit.edit.memory.block import is_overwritten, read_block
+from dyncrit.edit.memory.environment_arrays import find_arrays, outside_of_stacks
+from dyncrit.edit.memory.environment_block import is_overwritten, read_block
 from dyncrit.edit.memory.heap import array_room, chunk_header
 from dyncrit.edit.memory.pagemap import Write
 from dyncrit.edit.memory.room import add_mapping, find_room
@@ -15,6 +15,7 @@ from dyncrit.edit.memory.words import LONGEST_STRING, Words
 from dyncrit.edit.memory.writing import RULES, touched, write_all
 from dyncrit.edit.requirements import require
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.checkpoint.processes import Process
-    from dyncrit.edit.memory.arrays import EnvironmentArray
+    from dyncrit.edit.memory.environment_arrays import EnvironmentArray
     from dyncrit.entry import Entry
 
 _SPARE_WORDS = 64
 """How many words more than it holds an array gets room for: the next variables need no new one."""
 
 
+@whole
 def set_environment(edit: Edit, pid: int, name: str, value: str | None) -> list[Touched]:
     """Give a variable of a process's environment another value, or, if that is None, take the variable out.
 

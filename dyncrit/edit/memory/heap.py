@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dyncrit.edit.memory.arrays import EnvironmentArray
+    from dyncrit.edit.memory.environment_arrays import EnvironmentArray
     from dyncrit.edit.memory.words import Words
 
 _ALIGNMENT = 16

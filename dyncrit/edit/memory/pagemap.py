@@ -9,7 +9,15 @@ from dyncrit.checkpoint.images import read_image_frame
 from dyncrit.checkpoint.memory.layer import PagesError
 from dyncrit.codec import framing
 from dyncrit.codec.source import Source
-from dyncrit.edit.memory.entries import LAZY, PARENT, PRESENT, EntryFormat, Style, pages_image, records
+from dyncrit.edit.memory.pagemap_entries import (
+    LAZY,
+    PARENT,
+    PRESENT,
+    EntryFormat,
+    Style,
+    pages_image,
+    records,
+)
 from dyncrit.errors import ImageError, located
 
 if TYPE_CHECKING:

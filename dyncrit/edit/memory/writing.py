@@ -10,6 +10,7 @@ from dyncrit.checkpoint.memory.vma import VmaKind, is_guard
 from dyncrit.edit.memory.pagemap import Target, Write, Written, write_pages
 from dyncrit.edit.requirements import require
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError, ImageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _REFUSED: Mapping[VmaKind, str] = {
 }
 
 
+@whole
 def write_memory(edit: Edit, pid: int, address: int, data: bytes) -> list[Touched]:
     """Write ``data`` into a process's memory from ``address`` on, across pages and mappings.
 

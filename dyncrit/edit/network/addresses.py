@@ -12,6 +12,7 @@ from dyncrit.edit.network.moving import Ends, move
 from dyncrit.edit.network.sockets import End, inet_sockets
 from dyncrit.edit.network.tunnels import change_tunnels
 from dyncrit.edit.requirements import require
+from dyncrit.edit.whole import whole
 
 if TYPE_CHECKING:
     from dyncrit.checkpoint.editing.edit import Edit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dyncrit.edit.touched import Touched
 
 
+@whole
 def remap_address(edit: Edit, old: str, new: str) -> list[Touched]:
     """Change an address, or those of a network, wherever a restore uses them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from dyncrit.checkpoint.fields import decode
-from dyncrit.edit.network.tokens import tokens
+from dyncrit.edit.network.addresses_in_text import tokens
 from dyncrit.edit.touched import Touched
 from dyncrit.errors import RawImageError
 

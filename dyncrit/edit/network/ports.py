@@ -6,14 +6,15 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from dyncrit.edit.engine_files import engine_notes, engine_text
 from dyncrit.edit.network.dumps import device_addresses
-from dyncrit.edit.network.engine import engine_notes, engine_text
 from dyncrit.edit.network.firewall import firewall_images
 from dyncrit.edit.network.moving import Ends, move
 from dyncrit.edit.network.sockets import PROTOCOLS, TCP, THE_ONLY, End, inet_sockets, unmapped
 from dyncrit.edit.network.tracked import change_tracked
 from dyncrit.edit.requirements import require
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _SETTINGS = "config.dump"
 _IPV4_SIZE, _IPV6_SIZE = 4, 16
 
 
+@whole
 def remap_port(
     edit: Edit, old: int, new: int, *, protocol: str | None = None, connected: bool = False
 ) -> list[Touched]:
@@ -142,4 +144,4 @@ def _notes(edit: Edit, port: int) -> Iterator[Touched]:
                 yield Touched(f"{name} line {number}", "a firewall rule names it too", str(port), str(port))
     setting = re.compile(rf'"(?:container_port|containerPort)":\s{{0,80}}{port}\b')
     if setting.search(engine_text(edit, _SETTINGS)):
-        yield from engine_notes(_SETTINGS, iter((str(port),)))
+        yield from engine_notes(_SETTINGS, [str(port)])

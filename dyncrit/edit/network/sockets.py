@@ -8,16 +8,17 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from dyncrit.checkpoint.fields import number, optional
-from dyncrit.checkpoint.files import FILE_KINDS
+from dyncrit.checkpoint.fields import number
 from dyncrit.checkpoint.names import numbers
 from dyncrit.checkpoint.sockets import Endpoint
+from dyncrit.edit.rewriting import change_messages, find_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableSequence
+    from collections.abc import Callable, Iterable, Mapping, MutableSequence
 
     from dyncrit.checkpoint.editing.edit import Edit
-    from dyncrit.entry import Entry
+    from dyncrit.edit.rewriting import Found
+    from dyncrit.edit.touched import Touched
     from dyncrit.types import ByteOrder, DynamicMessage
 
     Place = tuple[str, int]
@@ -34,8 +35,7 @@ THE_ONLY = 0
 MAPPED = bytes(10) + b"\xff\xff"
 """How an IPv6 address begins that stands for an IPv4 address."""
 
-_FILES = "files.img"
-_KIND = next(kind for kind in FILE_KINDS if kind.type == "INETSK")
+_MESSAGES = frozenset({"inet_sk_entry"})
 _CONNECTED = frozenset({1, 2, 3, 4, 5, 8, 9, 11})
 """The states of TCP that have another end: all but TIME_WAIT, CLOSE, LISTEN (<net/tcp_states.h>)."""
 _WORDS = {INET: 1, INET6: 4}
@@ -126,32 +126,25 @@ def inet_sockets(edit: Edit) -> list[InetSocket]:
     """All inet sockets, as they stand now; those whose addresses are no addresses are left out."""
     order = edit.checkpoint.images.byte_order
     found = []
-    for name in (_FILES, _KIND.image):
-        for index, entry in enumerate(edit.entries(name)):
-            message = _part(name, entry)
-            if message is None:
-                continue
-            source = _end(message, message.src_addr, message.src_port, order)
-            destination = _end(message, message.dst_addr, message.dst_port, order)
-            if source is not None and destination is not None:
-                namespace = number(message, "ns_id")
-                found.append(InetSocket((name, index), message, source, destination, namespace))
+    for name, index, message in find_messages(edit, _MESSAGES):
+        source = _end(message, message.src_addr, message.src_port, order)
+        destination = _end(message, message.dst_addr, message.dst_port, order)
+        if source is not None and destination is not None:
+            namespace = number(message, "ns_id")
+            found.append(InetSocket((name, index), message, source, destination, namespace))
     return _with_namespaces(found)
 
 
 def change_sockets(edit: Edit, changes: Mapping[Place, Callable[[DynamicMessage], None]]) -> None:
     """Put the entries of some sockets through functions that change them."""
 
-    def transform(name: str, entries: Iterator[Entry]) -> Iterator[Entry]:
-        for index, entry in enumerate(entries):
-            change = changes.get((name, index))
-            message = _part(name, entry)
-            if change is not None and message is not None:
-                change(message)
-            yield entry
+    def changed(found: Found) -> Iterable[Touched]:
+        if (change := changes.get((found.image, found.number))) is not None:
+            change(found.message)
+        return ()
 
-    for name in sorted({name for name, _ in changes}):
-        edit.rewrite(name, lambda entries, name=name: transform(name, entries))  # type: ignore[misc]
+    if changes:
+        change_messages(edit, _MESSAGES, changed)
 
 
 def set_address(values: MutableSequence[int], packed: bytes, order: ByteOrder) -> None:
@@ -169,14 +162,6 @@ def unmapped(packed: bytes) -> bytes:
 def shown(place: Place) -> str:
     """A place as it is told."""
     return f"{place[0]} entries[{place[1]}]"
-
-
-def _part(name: str, entry: Entry) -> DynamicMessage | None:
-    """The inet_sk_entry of an entry."""
-    if name != _FILES:
-        return entry.message
-    part: DynamicMessage | None = optional(entry.message, _KIND.field)
-    return part
 
 
 def _end(message: DynamicMessage, values: MutableSequence[int], port: int, order: ByteOrder) -> End | None:

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 from dyncrit.checkpoint.fields import number, optional
 from dyncrit.edit.network.sockets import CLOSE, change_sockets, inet_sockets
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import change_messages
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.edit.network.sockets import InetSocket
-    from dyncrit.entry import Entry
+    from dyncrit.edit.rewriting import Found
     from dyncrit.types import DynamicMessage
 
 _BOTH = 3  # sk_shutdown.BOTH
-_INVENTORY = "inventory.img"
 
 
+@whole
 def drop_tcp(edit: Edit) -> list[Touched]:
     """Take all TCP connections out: their sockets stay, closed, and those that listen stay as they are.
 
@@ -68,15 +70,10 @@ def _drop_stream(edit: Edit, socket: InetSocket) -> Iterator[Touched]:
 
 def _drop_demand(edit: Edit) -> list[Touched]:
     """Take the demand for ``--tcp-close`` out of the inventory, which a restore refuses to go without."""
-    touched: list[Touched] = []
 
-    def transform(entries: Iterator[Entry]) -> Iterator[Entry]:
-        for index, entry in enumerate(entries):
-            if optional(entry.message, "tcp_close"):
-                entry.message.ClearField("tcp_close")
-                place = f"{_INVENTORY} entries[{index}]"
-                touched.append(Touched(place, "demand for restoring with --tcp-close", "true"))
-            yield entry
+    def without(found: Found) -> Iterator[Touched]:
+        if optional(found.message, "tcp_close"):
+            found.message.ClearField("tcp_close")
+            yield Touched(found.place, "demand for restoring with --tcp-close", "true")
 
-    edit.rewrite(_INVENTORY, transform)
-    return touched
+    return change_messages(edit, {"inventory_entry"}, without)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.checkpoint.fields import items, number, optional, text
 from dyncrit.edit.network.sockets import set_address
+from dyncrit.edit.rewriting import change_messages
 from dyncrit.edit.touched import Touched
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from dyncrit.checkpoint.editing.edit import Edit
     from dyncrit.edit.network.change import AddressChange
-    from dyncrit.entry import Entry
-    from dyncrit.types import ByteOrder, DynamicMessage
+    from dyncrit.edit.rewriting import Found
+    from dyncrit.types import ByteOrder
 
 
 class _Field(NamedTuple):
@@ -36,29 +36,19 @@ _FIELDS = (
 
 
 def change_tunnels(edit: Edit, change: AddressChange) -> list[Touched]:
-    """Change the addresses of tunnels, in netdev images."""
-    touched: list[Touched] = []
-    for key in edit.preview().images.numbers("netdev"):
-        name = f"netdev-{key}.img"
-        edit.rewrite(
-            name,
-            partial(_rewrite, name, change=change, order=edit.checkpoint.images.byte_order, touched=touched),
-        )
-    return touched
+    """Change the addresses of tunnels, of all network devices."""
+    order = edit.checkpoint.images.byte_order
+    names = [f"netdev-{number}.img" for number in edit.preview().images.numbers("netdev")]
+    return change_messages(
+        edit, {"net_device_entry"}, lambda found: _change(found, change, order), images=names
+    )
 
 
-def _rewrite(
-    name: str, entries: Iterator[Entry], change: AddressChange, order: ByteOrder, touched: list[Touched]
-) -> Iterator[Entry]:
-    for index, entry in enumerate(entries):
-        tunnel = optional(entry.message, "sit")
-        if tunnel is not None:
-            place = f"{name} entries[{index}] ({text(entry.message, 'name')})"
-            touched += _change(tunnel, place, change, order)
-        yield entry
-
-
-def _change(tunnel: DynamicMessage, place: str, change: AddressChange, order: ByteOrder) -> Iterator[Touched]:
+def _change(found: Found, change: AddressChange, order: ByteOrder) -> Iterator[Touched]:
+    tunnel = optional(found.message, "sit")
+    if tunnel is None:
+        return
+    place = f"{found.place} ({text(found.message, 'name')})"
     for field in _FIELDS:
         packed = b"".join(value.to_bytes(4, order) for value in items(tunnel, field.name))
         if len(packed) not in {4, 16}:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from dyncrit.checkpoint.fields import decode, items, number, set_text, text
 from dyncrit.checkpoint.names.numbers import FILE_SYSTEMS
 from dyncrit.edit.places.prefix import PathPrefix, ancestors, below, join
-from dyncrit.edit.places.rewriting import Setting, rewrite_messages
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import Setting, rewrite_messages
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CGROUP_IMAGE = "cgroup.img"
 
 
+@whole
 def remap_cgroup(edit: Edit, old: str, new: str) -> list[Touched]:
     """Move the control group ``old`` and all below it to ``new``, in all hierarchies, by whole components.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.documents import MAX_DOCUMENT_SIZE
 from dyncrit.checkpoint.fields import items, text
+from dyncrit.edit.engine_files import json_files
 from dyncrit.edit.places.cgroups import (
     CGROUP_IMAGE,
     controller_names,
@@ -15,21 +15,22 @@ from dyncrit.edit.places.cgroups import (
     member_settings,
     require_distinct,
 )
-from dyncrit.edit.places.rewriting import Setting, rewrite_messages
+from dyncrit.edit.places.id_in_text import Token
 from dyncrit.edit.places.socket_names import socket_setting
 from dyncrit.edit.places.text_fields import fields_holding
-from dyncrit.edit.places.tokens import Token
+from dyncrit.edit.rewriting import Setting, rewrite_messages
 from dyncrit.edit.touched import Touched
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dyncrit.checkpoint.editing.edit import Edit
-    from dyncrit.checkpoint.editing.staged import StagedFolder
     from dyncrit.types import DynamicMessage
 
 
+@whole
 def remap_container_id(edit: Edit, old: str, new: str) -> list[Touched]:
     """Put the container id ``new`` where ``old`` stands as a whole: between other than letters and digits.
 
@@ -42,23 +43,17 @@ def remap_container_id(edit: Edit, old: str, new: str) -> list[Touched]:
     64 MiB with the id in it, before anything is changed.
     """
     token = Token.of(old, new)
-    folders = [folder for folder in (edit.images, edit.outer) if folder is not None]
-    for folder in folders:
-        _require_documents(folder, token)
+    _require_documents(edit, token)
     before = _directories(edit)
     touched = rewrite_messages(edit, _PLACES.keys(), lambda _, message: _renamed(message, token))
     for (names, paths), (_, new_paths) in zip(before, _directories(edit), strict=True):
         require_distinct(names, paths, new_paths)
-    for folder in folders:
-        touched += _renamed_in_documents(folder, token)
-    return touched
+    return [*touched, *_renamed_in_documents(edit, token)]
 
 
 _PLACES = fields_holding(
     "path", "mount root", "mount options", "key", "socket", "cgroup path", "cgroup directory"
 )
-_JSON_STARTS = (b"{", b"[")
-_HEAD_SIZE = 4096
 
 
 def _renamed(message: DynamicMessage, token: Token) -> Iterator[Setting]:
@@ -84,46 +79,24 @@ def _directories(edit: Edit) -> list[tuple[list[str], list[str]]]:
     ]
 
 
-def _require_documents(folder: StagedFolder, token: Token) -> None:
+def _require_documents(edit: Edit, token: Token) -> None:
     """Raise DyncritError for a JSON file with the id in it that is too large to be changed."""
-    for name in folder.names():
-        if name.endswith(".img") or (size := folder.size(name)) <= MAX_DOCUMENT_SIZE:
-            continue
-        with folder.open(name) as file:
-            is_json = _is_like_json(file.read(_HEAD_SIZE))
-        if is_json and re.search(re.escape(token.old.encode()), folder.view(name)):
+    for folder, name in (file for file in json_files(edit) if file.is_large):
+        if re.search(re.escape(token.old.encode()), folder.view(name)):
             raise DyncritError(
-                f"has the id {token.old!r} in JSON of {size} bytes, more than the {MAX_DOCUMENT_SIZE} that "
-                "can be changed; nothing was changed",
+                f"has the id {token.old!r} in JSON of {folder.size(name)} bytes, more than the "
+                f"{MAX_DOCUMENT_SIZE} that can be changed; nothing was changed",
                 folder.path(name),
             )
 
 
-def _renamed_in_documents(folder: StagedFolder, token: Token) -> Iterator[Touched]:
-    for name in folder.names():
-        if name.endswith(".img") or folder.size(name) > MAX_DOCUMENT_SIZE:
+def _renamed_in_documents(edit: Edit, token: Token) -> Iterator[Touched]:
+    for file in json_files(edit):
+        text = None if file.is_large else file.valid_text()
+        if text is None:
             continue
-        document = _json_text(bytes(folder.view(name)))
-        if document is None:
-            continue
-        changed, count = token.replaced_in_json(document)
+        changed, count = token.replaced_in_json(text)
         if count:
-            with folder.write(name) as file:
-                file.write(changed.encode())
+            file.write(changed)
             times = "once" if count == 1 else f"{count} times"
-            yield Touched(name, f"container id in JSON, {times}", token.old, token.new)
-
-
-def _json_text(data: bytes) -> str | None:
-    """The text of a file if it is a JSON document, as the engines' are."""
-    if not _is_like_json(data):
-        return None
-    try:
-        json.loads(data)
-        return data.decode()
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_like_json(data: bytes) -> bool:
-    return data.lstrip(b" \t\r\n").startswith(_JSON_STARTS)
+            yield Touched(file.name, f"container id in JSON, {times}", token.old, token.new)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from dyncrit.checkpoint.fields import optional, text
 from dyncrit.edit.places.mounts import MountMoves
 from dyncrit.edit.places.prefix import AbstractPrefix, parse_prefix
-from dyncrit.edit.places.rewriting import Setting, rewrite_messages
 from dyncrit.edit.places.socket_names import moved_socket, renamed_abstract
 from dyncrit.edit.places.text_fields import fields_holding
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import Setting, rewrite_messages
+from dyncrit.edit.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dyncrit.types import DynamicMessage
 
 
+@whole
 def remap_path(edit: Edit, old: str, new: str) -> list[Touched]:
     """Move what the processes know by ``old`` to ``new``: it itself and all below it, by whole components.
 

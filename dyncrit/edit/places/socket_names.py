@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.fields import number, text
 from dyncrit.edit.places.prefix import below, join
-from dyncrit.edit.places.rewriting import Setting
+from dyncrit.edit.rewriting import Setting
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:

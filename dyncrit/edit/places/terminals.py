@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from dyncrit.checkpoint.fields import is_set, number, optional, text
 from dyncrit.checkpoint.names.numbers import FILE_SYSTEMS
-from dyncrit.edit.places.rewriting import Setting, find_messages, rewrite_messages
 from dyncrit.edit.requirements import require
+from dyncrit.edit.rewriting import Setting, find_messages, rewrite_messages
+from dyncrit.edit.whole import whole
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def terminal_numbers(old: str, new: str) -> tuple[int, int]:
     return numbers
 
 
+@whole
 def remap_terminal(edit: Edit, old: int, new: int) -> list[Touched]:
     """Give the pseudo terminal ``/dev/pts/OLD`` the number ``new``, both its ends.
 
@@ -54,17 +56,15 @@ def remap_terminal(edit: Edit, old: int, new: int) -> list[Touched]:
     _require_numbers(old, new)
     require(edit, "terminals-resolve", "terminal-data-resolves", "file-ids-unique")
     move = _Move(old, new)
-    for _, message in find_messages(edit, {"tty_info_entry"}):
-        move.learn_terminal(message)
-    for _, message in find_messages(edit, {"tty_file_entry"}):
-        move.learn_file(message)
-    settings = [
-        setting for image, found in find_messages(edit, _MESSAGES) for setting in move.settings(image, found)
-    ]
-    if not settings:
+    for found in find_messages(edit, {"tty_info_entry"}):
+        move.learn_terminal(found.message)
+    for found in find_messages(edit, {"tty_file_entry"}):
+        move.learn_file(found.message)
+    messages = list(find_messages(edit, _MESSAGES))
+    if not any(True for found in messages for _ in move.settings(found.image, found.message)):
         return []
-    for image, message in find_messages(edit, _MESSAGES):
-        move.refuse_taken(image, message)
+    for found in messages:
+        move.refuse_taken(found.image, found.message)
     return rewrite_messages(edit, _MESSAGES, move.settings)
 
 

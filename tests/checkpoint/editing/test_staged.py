@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -236,3 +237,59 @@ def test_a_folder_on_a_folder_on_a_folder(staged: StagedFolder, staging: Path) -
     assert "three" not in staged
     write(upper, "one", b"new")
     assert told(upper) == [("three", b"third")]
+
+
+# savepoints
+
+
+def fail_within(staged: StagedFolder, *writes: tuple[str, bytes | None]) -> None:
+    with suppress(ValueError), staged.savepoint():
+        for name, data in writes:
+            if data is None:
+                staged.remove(name)
+            else:
+                write(staged, name, data)
+        raise ValueError("failed")
+
+
+def test_what_fails_is_taken_back(staged: StagedFolder, staging: Path) -> None:
+    fail_within(staged, ("one", b"1"), ("one", b"2"), ("two", None), ("three", b"3"))
+    assert staged.changes == []
+    assert list(staging.iterdir()) == []
+
+
+def test_what_was_staged_before_stays(staged: StagedFolder, staging: Path) -> None:
+    write(staged, "one", b"before")
+    write(staged, "three", b"new")
+    staged.remove("two")
+    before = told(staged)
+    original = staged.original.view("one")
+    fail_within(staged, ("one", b"1"), ("three", None), ("two", b"2"), ("one", bytes(original)))
+    assert told(staged) == before
+    assert len(list(staging.iterdir())) == 2
+
+
+def test_what_succeeds_takes_the_place_of_what_was_before(staged: StagedFolder, staging: Path) -> None:
+    write(staged, "one", b"before")
+    write(staged, "three", b"before")
+    with staged.savepoint():
+        write(staged, "one", b"after")
+        staged.remove("three")
+    assert told(staged) == [("one", b"after")]
+    assert len(list(staging.iterdir())) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_savepoints_stand_within_each_other(staged: StagedFolder, staging: Path, fails: bool) -> None:
+    write(staged, "one", b"first")
+    with staged.savepoint():
+        write(staged, "one", b"outer")
+        if fails:
+            fail_within(staged, ("one", b"inner"))
+        else:
+            with suppress(ValueError), staged.savepoint():
+                with staged.savepoint():
+                    write(staged, "one", b"inner")
+                raise ValueError("outer")
+    assert told(staged) == [("one", b"outer")]
+    assert len(list(staging.iterdir())) == 1

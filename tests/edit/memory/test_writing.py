@@ -77,6 +77,13 @@ def test_a_write_over_pages_that_are_there_and_that_are_not_is_made_in_one(plain
     assert after.change(write_memory, 0x10100, data).touched == []
 
 
+def test_bytes_are_told_where_they_stand_afterwards_behind_all_pages_put_in(plain):
+    data = b"12" + page("x") + page("y") + b"34"
+    touched, _, after = plain.change(write_memory, 0x12FFE, data)
+    assert [item.place for item in touched] == [f"pages-1.img byte {at}" for at in (8190, 8192, 16384)]
+    assert after.pages()[8190 : 16384 + 2] == data
+
+
 def test_a_write_across_mappings_is_cut_where_they_meet(scene, vma):
     made = scene().process(vma(0x10000, 0x12000), vma(0x12000, 0x14000, SHARED_MEMORY, shmid=7, pgoff=PAGE))
     made.pagemap((0x11000, 1, PRESENT), pages=page("a"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dyncrit.edit.network.addresses import remap_address
+from dyncrit.edit.network.addresses_in_text import tokens
 from dyncrit.edit.network.change import AddressChange
-from dyncrit.edit.network.tokens import tokens
 from dyncrit.errors import RawImageError
 
 RULES = """table ip filter {

@@ -176,3 +176,21 @@ def test_many_mounts_of_a_device_are_gone_through_once(scene: Scene, monkeypatch
     after = by_id(scene.change(remap_path, "/m/1150/a", "/m/1150/data").after, "root")
     assert {after[number] for number in range(2000, 2000 + count)} == {"/data"}
     assert len(seen) < 4 * count
+
+
+@pytest.mark.parametrize(("own", "after"), [(3, 4), (1, None), (2, None)])
+def test_only_files_on_the_topmost_mount_of_their_path_change_theirs(
+    scene: Scene, own: int, after: int | None
+) -> None:
+    """Of mounts on one another the last is seen; a file that is on one below was opened before."""
+    scene.mounts(ROOT, (2, 1, "/srv"), (3, 2, "/srv"), (4, 1, "/data")).files("/srv/a/x", mnt_id=own)
+    values = scene.change(remap_path, "/srv/a", "/data/b").values
+    expected = None if after is None else (own, after)
+    assert values.get("files.img entries[0].reg.mnt_id") == expected
+
+
+def test_files_of_namespaces_are_told_apart_by_their_mounts(scene: Scene) -> None:
+    scene.mounts(ROOT, (2, 1, "/data")).mounts((11, 98, "/"), (12, 11, "/data"), number=8)
+    scene.files("/srv/a/x", mnt_id=11)
+    values = scene.change(remap_path, "/srv/a", "/data/b").values
+    assert values["files.img entries[0].reg.mnt_id"] == (11, 12)

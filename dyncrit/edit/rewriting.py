@@ -1,4 +1,4 @@
-"""Changes fields of messages wherever such messages stand in the images of a checkpoint."""
+"""Finds and changes messages of some types, wherever the images of a checkpoint have them in any release."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 
     Plan = Callable[[str, DynamicMessage], Iterable["Setting"]]
     """What to set, given the name of an image and a message in it; changes nothing itself."""
+
+    Change = Callable[["Found"], Iterable[Touched]]
+    """Changes a message, and tells how."""
+
+
+class Found(NamedTuple):
+    """A message of a wanted type: the image that it is in, and the number of the entry there."""
+
+    image: str
+    number: int
+    message: DynamicMessage
+
+    @property
+    def place(self) -> str:
+        """Where it is, as :class:`Touched` tells it."""
+        return f"{self.image} entries[{self.number}]"
 
 
 class Setting(NamedTuple):
@@ -69,20 +85,35 @@ def rewrite_messages(edit: Edit, names: Collection[str], plan: Plan) -> list[Tou
     for image in finder.images(edit.images.names()):
         messages = (found for entry in edit.entries(image) for found in finder.within(entry.message))
         if any(True for message in messages for _ in plan(image, message)):
-            edit.rewrite(image, partial(_rewritten, image=image, finder=finder, plan=plan, touched=touched))
+            change = partial(_set, plan=plan)
+            edit.rewrite(image, partial(_changed, image=image, finder=finder, change=change, touched=touched))
     return touched
 
 
-def find_messages(edit: Edit, names: Collection[str]) -> Iterator[tuple[str, DynamicMessage]]:
-    """All messages that are called by one of ``names``, each with the name of the image that it is in.
+def change_messages(
+    edit: Edit, names: Collection[str], change: Change, *, images: Iterable[str] | None = None
+) -> list[Touched]:
+    """Put each message that is called by one of ``names`` through ``change``, in all images or in ``images``.
+
+    Raises ImageError for a damaged image that can hold such messages, and what ``change`` raises.
+    """
+    finder = MessageFinder(edit.schema, names)
+    touched: list[Touched] = []
+    for image in finder.images(edit.images.names() if images is None else images):
+        edit.rewrite(image, partial(_changed, image=image, finder=finder, change=change, touched=touched))
+    return touched
+
+
+def find_messages(edit: Edit, names: Collection[str]) -> Iterator[Found]:
+    """All messages that are called by one of ``names``, as they stand now.
 
     Raises ImageError for a damaged image that can hold such messages.
     """
     finder = MessageFinder(edit.schema, names)
     for image in finder.images(edit.images.names()):
-        for entry in edit.entries(image):
+        for index, entry in enumerate(edit.entries(image)):
             for message in finder.within(entry.message):
-                yield image, message
+                yield Found(image, index, message)
 
 
 class MessageFinder:
@@ -136,13 +167,16 @@ def _types(descriptor: Descriptor) -> Iterable[Descriptor]:
     return found.values()
 
 
-def _rewritten(
-    entries: Iterator[Entry], *, image: str, finder: MessageFinder, plan: Plan, touched: list[Touched]
+def _changed(
+    entries: Iterator[Entry], *, image: str, finder: MessageFinder, change: Change, touched: list[Touched]
 ) -> Iterator[Entry]:
     for index, entry in enumerate(entries):
-        settings = [setting for found in finder.within(entry.message) for setting in plan(image, found)]
-        for setting in settings:
-            setting.apply()
-            place = f"{image} entries[{index}]"
-            touched.append(Touched(place, setting.what, setting.before, setting.after))
+        for message in list(finder.within(entry.message)):
+            touched += change(Found(image, index, message))
         yield entry
+
+
+def _set(found: Found, *, plan: Plan) -> Iterator[Touched]:
+    for setting in list(plan(found.image, found.message)):
+        setting.apply()
+        yield Touched(found.place, setting.what, setting.before, setting.after)

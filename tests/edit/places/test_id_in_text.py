@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dyncrit.edit.places.tokens import Token
+from dyncrit.edit.places.id_in_text import Token
 from dyncrit.errors import DyncritError
 
 OLD, NEW = "0123456789abcdef" * 4, "f" * 64
