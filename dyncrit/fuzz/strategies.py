@@ -27,7 +27,7 @@ from dyncrit.schema.engine import message_class
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from google.protobuf.descriptor import Descriptor
@@ -42,6 +42,12 @@ Made = TypeVar("Made")
 _MOST_DRAWS = 1500
 _SEED_BITS = 16
 _SINGLY, _POOL = 24, 32
+_DEFAULTS: Mapping[str, object] = {
+    "knobs": DEFAULT_KNOBS,
+    "fields": None,
+    "framing": None,
+    "byte_order": "little",
+}
 
 
 def messages(
@@ -59,6 +65,8 @@ def messages(
     >>> entry = find(messages("pagemap_entry", fields={"vaddr": 4096}), lambda entry: entry.nr_pages > 99)
     >>> entry.vaddr, 99 < entry.nr_pages < 256
     (4096, True)
+    >>> messages("core_entry", knobs=Knobs(optional=0))
+    messages('core_entry', knobs=Knobs(optional=0))
     """
     schema = schema or Schema.default()
     descriptor = schema.required_message(message) if isinstance(message, str) else message
@@ -68,7 +76,7 @@ def messages(
     def make(chance: Chance) -> DynamicMessage:
         return cast("DynamicMessage", made.FromString(template.seeded(chance).generate(descriptor, fields)))
 
-    return _drawn(make)
+    return _drawn(make, "messages", descriptor.full_name, knobs=knobs, fields=fields)
 
 
 def images(
@@ -94,24 +102,27 @@ def images(
         row = chance.one_of(rows)
         return template.seeded(chance).generate(row, framing=framing, byte_order=byte_order)
 
-    return _drawn(make)
+    return _drawn(make, "images", *types, knobs=knobs, framing=framing, byte_order=byte_order)
 
 
 def checkpoints(
-    *, schema: Schema | None = None, knobs: Knobs = DEFAULT_KNOBS
+    *, schema: Schema | None = None, knobs: Knobs = DEFAULT_KNOBS, byte_order: ByteOrder = "little"
 ) -> SearchStrategy[dict[str, bytes]]:
     """The files of consistent small checkpoints, by name; ``dyncrit check`` finds nothing in them.
 
     :func:`dyncrit.fuzz.generate.checkpoints.write_checkpoint` writes them to a folder. The shape is drawn;
-    what nothing depends on (pages, registers) comes of one small number, so that examples stay small.
+    what nothing depends on (pages, registers) comes of one small number, so that examples stay small. With
+    the knob ``parents`` they may be chains. Raises SchemaError where no architecture has the byte order.
 
     >>> from hypothesis import find
     >>> smallest = find(checkpoints(), lambda files: True)
     >>> [name for name in smallest if name.startswith("core-")]
     ['core-1.img']
     """
-    template = CheckpointGenerator(schema or Schema.default(), Chance(0), knobs)
-    return _drawn(lambda chance: template.seeded(chance).generate())
+    template = CheckpointGenerator(schema or Schema.default(), Chance(0), knobs, byte_order=byte_order)
+    return _drawn(
+        lambda chance: template.seeded(chance).generate(), "checkpoints", knobs=knobs, byte_order=byte_order
+    )
 
 
 class DrawnChance(Chance):
@@ -188,15 +199,19 @@ def _runs(count: int) -> SearchStrategy[bytes]:
     return binary(min_size=count, max_size=count)
 
 
-def _drawn(make: Callable[[Chance], Made]) -> SearchStrategy[Made]:
-    """A strategy of what ``make`` makes of choices."""
+def _drawn(make: Callable[[Chance], Made], name: str, *names: str, **options: object) -> SearchStrategy[Made]:
+    """A strategy of what ``make`` makes of choices, which shows itself as a call of the function ``name``.
+
+    Of the options it shows those that aren't the default.
+    """
     try:
         from hypothesis.strategies import composite
     except ImportError:
         raise DyncritError("needs the package hypothesis: pip install hypothesis", "strategies") from None
 
-    @composite
-    def drawn(draw: Callable[[SearchStrategy[Any]], Any]) -> Made:
+    def drawn(draw: Callable[[SearchStrategy[Any]], Any], /, *_names: str, **_options: object) -> Made:
         return make(DrawnChance(draw))
 
-    return drawn()
+    drawn.__name__ = drawn.__qualname__ = name
+    shown = {key: value for key, value in options.items() if value != _DEFAULTS[key]}
+    return composite(drawn)(*names, **shown)

@@ -80,6 +80,21 @@ def test_checkpoints_are_folders_that_check_finds_whole(run: Run, tmp_path: Path
             assert check(checkpoint, deep=True).findings == ()
 
 
+def test_checkpoints_may_build_on_others_and_be_of_other_hosts(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    options = ("--checkpoint", "-n", 6, "--knob", "parents=2", "--byte-order", "big")
+    code, out, err = run("fuzz", "generate", *options, "-o", target, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["files"] == len(contents(target))
+    depths = set()
+    for folder in target.iterdir():
+        with open_checkpoint(folder) as checkpoint:
+            assert check(checkpoint, deep=True).findings == ()
+            assert checkpoint.images.byte_order == "big"
+            depths.add(len(list(checkpoint.chain)))
+    assert len(depths) > 1
+
+
 def test_the_schema_of_another_release_gives_its_images(run: Run, tmp_path: Path) -> None:
     run("fuzz", "generate", "--checkpoint", "-n", 1, "--criu", "1.1", "-o", tmp_path / "old")
     assert "vmas" in " ".join(contents(tmp_path / "old"))
@@ -100,7 +115,10 @@ def test_heads_and_knobs_are_as_asked_for(run: Run, tmp_path: Path) -> None:
     [
         ((), "say what to write: --type TYPE, which may be all, or --checkpoint", 2),
         (("--type", "CORE", "--checkpoint"), "say what to write", 2),
-        (("--checkpoint", "--framing", "v1.0"), "--framing and --byte-order are for images", 2),
+        (("--checkpoint", "--framing", "v1.0"), "--framing is for images of a --type", 2),
+        (("--checkpoint", "--criu", "1.1", "--byte-order", "big"), "1.1: no big-endian architecture", 1),
+        (("--checkpoint", "--knob", "parents=17"), "--knob: parents: expected a number from 0 to 16", 2),
+        (("--checkpoint", "--out", "-"), "--out: expected a folder, found -", 2),
         (("--type", "CORES"), "no image type 'CORES'; did you mean CORE?", 1),
         (("--type", "CORE", "--knob", "entry=1"), "--knob: no knob 'entry'; did you mean entries?", 2),
         (("--type", "CORE", "--count", "0"), "0 is not in the range", 2),
@@ -110,7 +128,7 @@ def test_heads_and_knobs_are_as_asked_for(run: Run, tmp_path: Path) -> None:
 def test_wrong_usage_is_a_line_and_nothing_is_written(
     run: Run, tmp_path: Path, arguments: tuple[str, ...], told: str, expected: int
 ) -> None:
-    code, out, err = run("fuzz", "generate", *arguments, "-o", tmp_path / "out")
+    code, out, err = run("fuzz", "generate", "-o", tmp_path / "out", *arguments)
     assert (code, out) == (expected, b"")
     assert told in err
     assert err.count("\n") == 1

@@ -83,6 +83,22 @@ def test_checkpoints_shrink_to_as_few_tasks_as_it_takes() -> None:
     assert not any(name.startswith("mountpoints-") for name in files)
 
 
+def test_chains_of_checkpoints_shrink_to_one_parent() -> None:
+    files = find(
+        checkpoints(knobs=Knobs(parents=3, files=0, mappings=0)),
+        lambda files: any(name.startswith("parent/pages-") for name in files),
+        settings=QUICK,
+    )
+    assert sum(name.startswith("core-") for name in files) == 1
+    assert not any(name.startswith("parent/parent/") for name in files)
+
+
+def test_strategies_show_themselves_as_they_were_called() -> None:
+    assert repr(messages("core_entry")) == "messages('core_entry')"
+    assert repr(images("CORE", "MM", byte_order="big")) == "images('CORE', 'MM', byte_order='big')"
+    assert repr(checkpoints(knobs=Knobs(tasks=1))) == "checkpoints(knobs=Knobs(tasks=1))"
+
+
 def test_after_as_many_draws_as_hypothesis_can_take_all_choices_are_zero() -> None:
     drawn: list[Any] = []
 

@@ -56,7 +56,7 @@ _LEAST_DIGITS = 4
     multiple=True,
     metavar="NAME=N",
     help="Sizes and shares: entries, payload, repeated, text, bytes, depth; optional, interesting (percent); "
-    "of checkpoints tasks, threads, mappings, files, pages.",
+    "of checkpoints tasks, threads, mappings, files, pages, parents; namespaces, foreign (percent).",
 )
 @click.option(
     "--framing",
@@ -64,7 +64,11 @@ _LEAST_DIGITS = 4
     help="The head. Default: as CRIU writes it.",
 )
 @click.option(
-    "--byte-order", type=click.Choice(["little", "big"]), default="little", help="That of the dumped host."
+    "--byte-order",
+    type=click.Choice(["little", "big"]),
+    default="little",
+    show_default=True,
+    help="That of the dumped host.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @schema_options
@@ -85,7 +89,8 @@ def command(
     """Write valid images of some types, or whole checkpoints.
 
     Image N depends on the seed, on N and on its type alone, so fewer of them are the same ones. All are
-    written, or nothing.
+    written, or nothing. A checkpoint may build on others (--knob parents=N): each stands in the folder
+    parent of the one that builds on it.
     """
     from dyncrit.cli.tables import human_size
     from dyncrit.fuzz.generate.images import find_types
@@ -94,15 +99,15 @@ def command(
 
     if bool(types) == checkpoint:
         raise click.UsageError("say what to write: --type TYPE, which may be all, or --checkpoint")
-    if checkpoint and (framing or byte_order != "little"):
-        raise click.UsageError(
-            "--framing and --byte-order are for images of a --type; checkpoints have CRIU's"
-        )
+    if str(output) == "-":
+        raise click.UsageError("--out: expected a folder, found -; images go into files")
+    if checkpoint and framing:
+        raise click.UsageError("--framing is for images of a --type; checkpoints have the heads of CRIU's")
     knobs = _knobs(DEFAULT_KNOBS, settings)
     schema = ctx.ensure_object(SchemaChoice).schema()
     rows = find_types(schema, types)
     files = (
-        _checkpoints(schema, seed, knobs, count)
+        _checkpoints(schema, seed, knobs, count, byte_order)
         if checkpoint
         else _images(schema, seed, knobs, count, rows, framing, byte_order)
     )
@@ -143,12 +148,14 @@ def _images(
         yield file_name(row, digits), generator.generate(row, framing=framing, byte_order=byte_order)
 
 
-def _checkpoints(schema: Schema, seed: int, knobs: Knobs, count: int) -> Iterator[tuple[str, bytes]]:
+def _checkpoints(
+    schema: Schema, seed: int, knobs: Knobs, count: int, byte_order: ByteOrder
+) -> Iterator[tuple[str, bytes]]:
     from dyncrit.fuzz.chance import Chance
     from dyncrit.fuzz.generate.checkpoints import CheckpointGenerator
 
     source = Chance(seed)
-    template = CheckpointGenerator(schema, source, knobs)
+    template = CheckpointGenerator(schema, source, knobs, byte_order=byte_order)
     for index, digits in _numbered(count):
         for name, data in template.seeded(source.child(index)).generate().items():
             yield f"{digits}/{name}", data

@@ -9,13 +9,16 @@ from dyncrit.errors import DyncritError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
-_PERCENT = frozenset({"optional", "interesting"})
+_PERCENT = ("optional", "interesting", "namespaces", "foreign")
 _AT_LEAST_ONE = frozenset({"tasks", "threads"})
 _MOST = 1 << 20
+_LIMITS = {**dict.fromkeys(_PERCENT, 100), "parents": 16}
+"""The most that knobs can be, but those of up to a million."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Knobs:
     """What is generated. Sizes are the most that there will be; each is drawn anew from 0 (or 1) up to it.
 
@@ -23,10 +26,13 @@ class Knobs:
     list, bytes of a ``text`` and of other ``bytes``, ``depth`` of messages in messages (required ones go
     deeper), and in percent, how often an ``optional`` field is there and a value is an ``interesting`` one,
     at which programs go wrong. Of checkpoints: ``tasks``, and of each of them ``threads``, ``mappings`` and
-    open ``files``; ``pages`` of each mapping. Raises DyncritError for numbers that can't be.
+    open ``files``; ``pages`` of each mapping, of 4 KiB (fewer larger ones); ``parents`` that it builds on,
+    each in a folder ``parent`` of the one before; and in percent, how often there are ``namespaces`` of each
+    kind, and how often the host is a ``foreign`` one, of another architecture than x86-64. Raises
+    DyncritError for numbers that can't be.
 
-    >>> Knobs(entries=2).payload
-    256
+    >>> Knobs(entries=2).payload, Knobs(entries=2)
+    (256, Knobs(entries=2))
     """
 
     entries: int = 4
@@ -42,14 +48,27 @@ class Knobs:
     mappings: int = 8
     files: int = 8
     pages: int = 4
+    parents: int = 0
+    namespaces: int = 33
+    foreign: int = 25
 
     def __post_init__(self) -> None:
         for knob in fields(self):
             least = 1 if knob.name in _AT_LEAST_ONE else 0
-            most = 100 if knob.name in _PERCENT else _MOST
+            most = _LIMITS.get(knob.name, _MOST)
             value = getattr(self, knob.name)
             if not least <= value <= most:
                 raise DyncritError(f"expected a number from {least} to {most}, found {value}", knob.name)
+
+    def __repr__(self) -> str:
+        """Those that aren't as by default."""
+        values = [(knob.name, getattr(self, knob.name), knob.default) for knob in fields(self)]
+        shown = [f"{name}={value}" for name, value, default in values if value != default]
+        return f"Knobs({', '.join(shown)})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 (IPython's protocol)
+        """What Hypothesis, and IPython, show."""
+        printer.text(repr(self))
 
     def with_settings(self, settings: Iterable[str]) -> Knobs:
         """These knobs with others set, each as ``"entries=8"``.

@@ -27,7 +27,7 @@ class Written:
 def write_files(
     path: str | os.PathLike[str], files: Iterable[tuple[str, bytes]], *, replace: bool = False
 ) -> Written:
-    """Write files, by names that may have a folder in front, into ``path``.
+    """Write files, by names that may have folders in front, into ``path``.
 
     It has to be new or empty, unless they may ``replace`` what goes by the same name there; other files stay.
     Nothing of it is seen before all are made: where the disk is full, or the user gives up, everything stays
@@ -39,7 +39,7 @@ def write_files(
             target = folder / name
             try:
                 if target.parent != folder:
-                    target.parent.mkdir(exist_ok=True)
+                    target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             except OSError as error:
                 error.filename = str(Path(path) / name)  # the name that the caller knows

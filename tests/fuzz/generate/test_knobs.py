@@ -22,6 +22,8 @@ def test_settings_change_the_knobs_that_they_name() -> None:
         ("entries=-1", "expected a number, as in entries=8"),
         ("entries=1e3", "expected a number"),
         ("optional=101", "optional: expected a number from 0 to 100, found 101"),
+        ("foreign=101", "foreign: expected a number from 0 to 100"),
+        ("parents=17", "parents: expected a number from 0 to 16, found 17"),
         ("tasks=0", "tasks: expected a number from 1"),
         ("payload=99999999", "payload: expected a number from 0 to 1048576"),
     ],
@@ -33,3 +35,8 @@ def test_what_cannot_be_set_is_refused(setting: str, told: str) -> None:
 
 def test_shares_go_from_never_to_always() -> None:
     assert [threshold(percent) for percent in (0, 50, 100)] == [128, 64, 0]
+
+
+def test_they_show_what_is_not_as_by_default() -> None:
+    assert repr(Knobs()) == "Knobs()"
+    assert repr(Knobs(tasks=2, parents=1)) == "Knobs(tasks=2, parents=1)"

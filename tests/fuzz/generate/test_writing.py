@@ -26,6 +26,12 @@ def test_files_and_folders_are_written(tmp_path: Path) -> None:
     assert sorted(str(path.relative_to(target)) for path in target.rglob("*")) == ["a", "d", "d/b", "d/c"]
 
 
+def test_names_may_have_several_folders_in_front(tmp_path: Path) -> None:
+    for replace in (False, True):
+        write_files(tmp_path / "out", [("0/parent/parent/a", b"1"), ("0/b", b"2")], replace=replace)
+        assert (tmp_path / "out" / "0" / "parent" / "parent" / "a").read_bytes() == b"1"
+
+
 def test_a_folder_that_has_something_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "0000.img").write_bytes(b"old")
     with pytest.raises(DyncritError, match="is not empty"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dyncrit.fuzz.generate.checkpoint.draft import Draft, Task
+from dyncrit.fuzz.generate.checkpoint.surroundings import unshare
 from dyncrit.fuzz.generate.numbers import address
 from dyncrit.fuzz.generate.words import PROGRAMS
 
@@ -16,6 +17,7 @@ _FILTERED = 2  # seccomp_mode FILTER of images/core.proto
 _SIGNALS = 64
 _UNCHANGEABLE = (9, 19)  # SIGKILL and SIGSTOP, whose actions CRIU leaves out
 _LIMITS = 16
+_SIGINFO = 128  # the size of siginfo_t
 _UNLIMITED = (1 << 64) - 1
 _EMPTY_TIMER: Fields = {"isec": 0, "iusec": 0, "vsec": 0, "vusec": 0}
 _CREDENTIALS = ("uid", "gid", "euid", "egid", "suid", "sgid", "fsuid", "fsgid")
@@ -32,7 +34,7 @@ def grow_tree(draft: Draft) -> list[Task]:
         parents = [task for task in tasks if not task.is_zombie]
         parent = chance.one_of(parents) if index else None
         threads = tuple(range(pid, pid + chance.between(1, draft.knobs.threads)))
-        task = Task(pid, 0, pid, pid, threads, draft.number("files_id"))
+        task = Task(pid, 0, pid, pid, threads, draft.number("files_id"), draft.namespaces)
         if parent is not None:
             _join(draft, task, parent)
         tasks.append(task)
@@ -50,27 +52,30 @@ def _join(draft: Draft, task: Task, parent: Task) -> None:
     if not chance.once_in(3):
         task.sid = parent.sid
         task.pgid = parent.pgid if chance.once_in(2) else task.pid
+    task.namespaces = parent.namespaces
     if chance.once_in(6):
         task.is_zombie, task.threads = True, (task.pid,)
     elif chance.once_in(4):
         task.files_id, task.descriptors = parent.files_id, parent.descriptors
+    else:
+        unshare(draft, task)
 
 
 def add_process(draft: Draft, task: Task) -> None:
     """Add the core images of a task and its threads, and what older releases have beside them."""
     name = draft.noise.one_of(PROGRAMS)[:15]
     for tid in task.threads:
-        entry: dict[str, Value] = {"mtype": "X86_64"}
+        entry: dict[str, Value] = {"mtype": draft.host.name}
         if tid == task.pid:
             entry["tc"] = _task_core(draft, task, name)
         if not task.is_zombie:
-            entry["thread_info"] = _registers(draft)
+            entry[draft.registers] = _registers(draft)
             entry["thread_core"] = _thread_core(draft, name)
         draft.add(f"core-{tid}.img", entry)
     if task.is_zombie:
         return
     ids = {"vm_id": draft.number("vm_id"), "files_id": task.files_id, "fs_id": draft.number("fs_id")}
-    draft.add(f"ids-{task.pid}.img", {**ids, "sighand_id": draft.number("sighand_id"), **draft.namespaces})
+    draft.add(f"ids-{task.pid}.img", {**ids, "sighand_id": draft.number("sighand_id"), **task.namespaces})
     _add_older(draft, task)
 
 
@@ -84,12 +89,16 @@ def _task_core(draft: Draft, task: Task, name: str) -> Fields:
     }
     if task.is_zombie:
         return core
-    timers: Fields = dict.fromkeys(("real", "virt", "prof"), _EMPTY_TIMER)
+    timers: Fields = {
+        **dict.fromkeys(("real", "virt", "prof"), _EMPTY_TIMER),
+        "posix": [_posix_timer(draft, index) for index in range(draft.noise.below(3))],
+    }
     core.update(
         {
             "timers": timers,
             "rlimits": {"rlimits": [_limit(draft) for _ in range(_LIMITS)]},
             "sigactions": _actions(draft),
+            "signals_s": {"signals": _signals(draft)},
             "cg_set": 1,
             "loginuid": draft.noise.one_of((0, 1000, 0xFFFFFFFF)),
             "oom_score_adj": draft.noise.between(-1000, 1000),
@@ -105,6 +114,7 @@ def _thread_core(draft: Draft, name: str) -> Fields:
         "sched_nice": draft.noise.below(20),
         "sched_policy": 0,
         "creds": _credentials(draft),
+        "signals_p": {"signals": _signals(draft)},
         "comm": name,
         "cg_set": 1,
     }
@@ -114,9 +124,31 @@ def _thread_core(draft: Draft, name: str) -> Fields:
 
 
 def _registers(draft: Draft) -> Fields:
-    """Registers of an x86-64 thread; those of 80 and 128 bits in words of 32."""
+    """The lists among the registers of a thread, which are as long as they are; the others are required."""
     words = [draft.noise.bits(8) for _ in range(8)]
-    return {"fpregs": {"st_space": words * 4, "xmm_space": words * 8}}
+    return {
+        part: {name: (words * 9)[:count] for name, count in lists.items()}
+        for part, lists in draft.host.lists.items()
+    }
+
+
+def _posix_timer(draft: Draft, index: int) -> Fields:
+    """A timer that sends a signal."""
+    return {
+        "it_id": index,
+        "clock_id": draft.noise.one_of((0, 1, 7)),
+        "si_signo": draft.noise.between(1, 64),
+        "it_sigev_notify": 0,
+        "overrun": 0,
+    }
+
+
+def _signals(draft: Draft) -> list[Value]:
+    """Signals that wait, each a siginfo_t."""
+    return [
+        {"siginfo": draft.noise.between(1, 64).to_bytes(4, draft.host.byte_order) + bytes(_SIGINFO - 4)}
+        for _ in range(max(draft.noise.below(4) - 2, 0))
+    ]
 
 
 def _credentials(draft: Draft) -> Fields:
@@ -157,5 +189,7 @@ def _add_older(draft: Draft, task: Task) -> None:
     if not draft.has("task_core_entry", "timers"):
         for _ in range(3):
             draft.add(f"itimers-{task.pid}.img", _EMPTY_TIMER)
+        for index in range(draft.noise.below(3) if draft.has("posix_timer_entry") else 0):
+            draft.add(f"posix-timers-{task.pid}.img", _posix_timer(draft, index))
         for _ in range(_LIMITS):
             draft.add(f"rlimit-{task.pid}.img", _limit(draft))
