@@ -3,6 +3,7 @@
 python benchmarks/fuzz.py rates
 python benchmarks/fuzz.py images --count 1000000 --seed 1 --corpus ../shared/corpus -o faults/
 python benchmarks/fuzz.py checkpoints --count 20000 --seed 1 -o faults/
+python benchmarks/fuzz.py checkpoints --count 50000 --broken 20 --seed 1 -o faults/
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,12 +45,21 @@ _GENERATED = 4
 _AGAIN = 4
 """One mutant in so many is mutated again, as a file that nobody understands any more."""
 _REPORT = 60
+_IN_MEMORY = Path("/dev/shm")
+"""Where checkpoints are written: to a disk, it would take a fifth of the time."""
 
 
 class Seed(NamedTuple):
     name: str
     data: bytes
     anatomy: Anatomy | None
+
+
+@dataclass(slots=True)
+class Mutated:
+    """How many images of checkpoints were mutated; one with several mutations counts once."""
+
+    count: int = 0
 
 
 def main() -> int:
@@ -58,6 +69,9 @@ def main() -> int:
     parser.add_argument("what", choices=["rates", "images", "checkpoints"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--broken", type=int, default=1, metavar="N", help="images to break in each checkpoint, at least"
+    )
     parser.add_argument(
         "--corpus", type=Path, action="append", default=[], help="more images than tests/data"
     )
@@ -70,9 +84,11 @@ def main() -> int:
         return 0
     watch = Watch(keep=given.out)
     started = time.monotonic()
-    hunt = hunt_images if given.what == "images" else hunt_checkpoints
     try:
-        hunt(watch, folders, given.count, given.seed)
+        if given.what == "images":
+            hunt_images(watch, folders, given.count, given.seed)
+        else:
+            hunt_checkpoints(watch, folders, given.count, given.seed, given.broken)
     except KeyboardInterrupt:
         print("interrupted")
     print(f"{time.monotonic() - started:.0f} s; {summary(watch)}")
@@ -144,7 +160,7 @@ def hunt_images(watch: Watch, folders: list[Path], count: int, seed: int) -> Non
     print(f"{accepted} accepted")
 
 
-def hunt_checkpoints(watch: Watch, folders: list[Path], count: int, seed: int) -> None:
+def hunt_checkpoints(watch: Watch, folders: list[Path], count: int, seed: int, least: int) -> None:
     schema = Schema.default()
     views = runpy.run_path(str(_ROOT / "tests" / "fuzz" / "every_view.py"))["EVERY_VIEW"]
     sources = list(read_checkpoints(folders))
@@ -155,18 +171,18 @@ def hunt_checkpoints(watch: Watch, folders: list[Path], count: int, seed: int) -
     ]
     mutator = Mutator(schema, others=[donor.anatomy for donor in donors if donor.anatomy])
     root = Chance(seed)
-    work = Path(tempfile.mkdtemp(prefix="dyncrit-fuzz-"))
+    generator = CheckpointGenerator(schema, root)
+    images = Mutated()
+    work = Path(tempfile.mkdtemp(prefix="dyncrit-fuzz-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None))
     try:
-        for index in progress(watch, count):
+        for index in progress(watch, count, images):
             chance = root.child(index)
-            files = chance.one_of(sources)
+            whole = chance.one_of(sources)
             if chance.once_in(_GENERATED):
                 with suppress(DyncritError):
-                    files = CheckpointGenerator(schema, chance).generate()
-            files, steps = mutate_checkpoint(files, mutator, chance)
-            while chance.once_in(3):
-                files, more = mutate_checkpoint(files, mutator, chance)
-                steps += more
+                    whole = generator.seeded(chance).generate()
+            files, steps = broken(whole, mutator, chance, least)
+            images.count += sum(whole.get(name) != data for name, data in files.items())
             folder = work / str(index)
             folder.mkdir()
             for name, data in files.items():
@@ -179,16 +195,35 @@ def hunt_checkpoints(watch: Watch, folders: list[Path], count: int, seed: int) -
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        print(f"{images.count} mutated images")
 
 
-def progress(watch: Watch, count: int) -> Iterator[int]:
+def broken(
+    whole: dict[str, bytes], mutator: Mutator, chance: Chance, least: int
+) -> tuple[dict[str, bytes], tuple[Step, ...]]:
+    """A checkpoint with at least so many mutated images, or all; some more things are done to it."""
+    files, steps = mutate_checkpoint(whole, mutator, chance)
+    while chance.once_in(3):
+        files, more = mutate_checkpoint(files, mutator, chance)
+        steps += more
+    names = chance.shuffled(sorted(files)) if least > 1 else []
+    left = least - sum(whole.get(name) != data for name, data in files.items())
+    for name in [name for name in names if files[name] == whole.get(name)][: max(left, 0)]:
+        mutant = mutator.mutate_bytes(files[name], chance, name)
+        files[name] = mutant.data
+        steps += tuple(step._replace(place=f"{name} {step.place}") for step in mutant.steps)
+    return files, steps
+
+
+def progress(watch: Watch, count: int, images: Mutated | None = None) -> Iterator[int]:
     started = last = time.monotonic()
     for index in range(count):
         yield index
         now = time.monotonic()
         if now - last > _REPORT:
             last = now
-            print(f"{index / (now - started):.0f} a second; {summary(watch)}", flush=True)
+            mutated = f"{images.count} mutated images; " if images is not None else ""
+            print(f"{index / (now - started):.0f} a second; {mutated}{summary(watch)}", flush=True)
 
 
 def summary(watch: Watch) -> str:

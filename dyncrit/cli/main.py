@@ -109,6 +109,7 @@ def run() -> NoReturn:
     """Run the command line as a process: ends it without taking the interpreter apart, which takes 10 ms."""
     signal.signal(signal.SIGTERM, _terminated)
     gc.set_threshold(100_000, 50, 50)  # entries are many, and none of them is part of a cycle
+    _write_all_to_stdout()
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
     for stream in streams:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -117,6 +118,12 @@ def run() -> NoReturn:
         with suppress(OSError):
             stream.flush()
     os._exit(code)
+
+
+def _write_all_to_stdout() -> None:
+    """With PYTHONUNBUFFERED, stdout is a file that may write less than it is given, as on a full disk."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(sys.stdout.detach()), line_buffering=True)
 
 
 def _failure(error: BaseException) -> int:

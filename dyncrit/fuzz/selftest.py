@@ -134,9 +134,14 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def _place(error: BaseException) -> str:
-    """The kind of an exception, and the innermost line of this package that it came through."""
+    """The kind of an exception, and the innermost line of this package that it came through.
+
+    The line here that runs the cases is none, or all that isn't ours would have one cause.
+    """
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(_PACKAGE) and frame.filename != __file__
     ]
     if not frames:
         return type(error).__name__

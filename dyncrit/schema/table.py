@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from dyncrit.schema.images import IMAGE_TYPES, RAW_FORMATS
 from dyncrit.schema.layout import ImageType, RawFormat, RecordLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+Row = TypeVar("Row", ImageType, RawFormat)
 
 
 class ImageTable:
@@ -24,6 +26,8 @@ class ImageTable:
         self._by_magic = {row.magic: row for row in reversed(self.types) if row.magic is not None}
         self._by_name = {alias: row for row in reversed(self.types) for alias in row.aliases}
         self._by_name.update({row.name: row for row in reversed(self.types)})
+        self._type_names = [_FileName.of(name, row) for row in self.types for name in row.files]
+        self._raw_names = [_FileName.of(name, row) for row in self.raw_formats for name in row.files]
 
     def by_magic(self, magic: int) -> ImageType | None:
         """The type with this magic, or None."""
@@ -48,11 +52,11 @@ class ImageTable:
 
     def by_file_name(self, name: str) -> ImageType | None:
         """The type whose files are called like ``name`` (no folder in it), or None."""
-        return next((row for row in self.types if matches(name, row.files)), None)
+        return _first(name, self._type_names)
 
     def raw_by_file_name(self, name: str) -> RawFormat | None:
         """The raw format whose files are called like ``name`` (no folder in it), or None."""
-        return next((row for row in self.raw_formats if matches(name, row.files)), None)
+        return _first(name, self._raw_names)
 
     def raw_by_content(self, start: bytes) -> RawFormat | None:
         """The raw format that a file beginning with ``start`` has, or None."""
@@ -92,6 +96,26 @@ def unnamed_type(magic: int) -> ImageType:
 def matches(name: str, formats: tuple[str, ...]) -> bool:
     """Whether a file name is one that any of these C formats could have made."""
     return any(_pattern(c_format).fullmatch(name) for c_format in formats)
+
+
+class _FileName(NamedTuple, Generic[Row]):
+    """What files of a row are called; ``start`` is the part that all of these names have."""
+
+    start: str
+    c_format: str
+    row: Row
+
+    @classmethod
+    def of(cls, c_format: str, row: Row) -> _FileName[Row]:
+        return cls(c_format.partition("%")[0], c_format, row)
+
+
+def _first(name: str, known: list[_FileName[Row]]) -> Row | None:
+    """The row of the first of these names that a file name is one of."""
+    for start, c_format, row in known:
+        if name.startswith(start) and _pattern(c_format).fullmatch(name):
+            return row
+    return None
 
 
 _CONVERSIONS = {"u": r"\d+", "d": r"-?\d+", "x": r"[0-9a-f]+", "s": r".+"}

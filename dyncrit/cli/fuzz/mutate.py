@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.streams import say
+from dyncrit.cli.streams import one_line, print_json, print_line, say
+from dyncrit.errors import DyncritError
 from dyncrit.fuzz.mutate.mutation import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @click.command(
@@ -26,7 +31,14 @@ from dyncrit.fuzz.mutate.mutation import LAYERS
     type=click.IntRange(1, 10_000_000),
     help="How many to make.",
 )
-@click.option("--seed", default=0, show_default=True, help="The same seed makes the same bytes everywhere.")
+@click.option(
+    "-s",
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same seed makes the same bytes everywhere.",
+)
 @click.option(
     "-o", "--out", "output", type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder."
 )
@@ -46,6 +58,7 @@ from dyncrit.fuzz.mutate.mutation import LAYERS
     help="How often to choose a mutation, beside the others; 0 leaves it out.",
 )
 @click.option("--list", "as_list", is_flag=True, help="List the mutations, with layer and weight.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written, or the list, as JSON.")
 @schema_options
 @click.pass_context
 def command(
@@ -59,6 +72,7 @@ def command(
     layers: tuple[str, ...],
     weights: tuple[str, ...],
     as_list: bool,
+    as_json: bool,
 ) -> None:
     """Write broken copies of an image, or of a checkpoint directory.
 
@@ -69,7 +83,7 @@ def command(
     from dyncrit.fuzz.mutate.writing import MutantPlan, write_mutants
 
     if as_list:
-        _print_mutations(layers, _weights(weights))
+        _print_mutations(layers, _weights(weights), as_json=as_json)
         return
     if source is None:
         raise click.UsageError("Missing argument 'IMAGE|DIR'.")
@@ -78,13 +92,34 @@ def command(
     if each and not source.is_dir():
         raise click.UsageError(f"--each is for directories; {source} is a file")
     plan = MutantPlan(count, seed, layers or None, _weights(weights), each)  # type: ignore[arg-type]  # by click
+    _write(write_mutants(source, output, ctx.ensure_object(SchemaChoice).schema(), plan), count, output)
+    if as_json:
+        print_json({"folder": str(output), "source": str(source), "seed": seed, "count": count})
+        return
+    what = f"{count} mutant{'s' if count > 1 else ''} of {source}, of seed {seed}"
+    print_line(one_line(f"{output}: {what}"))
+
+
+def _write(mutants: Iterator[Path], count: int, output: Path) -> None:
+    """Write mutants; errors say how many of them there are."""
     written = 0
     try:
-        for _ in write_mutants(source, output, ctx.ensure_object(SchemaChoice).schema(), plan):
+        for _ in mutants:
             written += 1
-    finally:
-        if written:
-            say(f"{written} of {count} mutants written to {output}")
+    except OSError as error:  # on a full disk, it names no file
+        reason = f"{error.strerror or error}; {_so_far(written, count)}"
+        raise DyncritError(reason, str(error.filename or output)) from error
+    except DyncritError as error:
+        if not written:
+            raise
+        raise type(error)(f"{error.problem}; {_so_far(written, count)}", *error.place) from error
+    except KeyboardInterrupt:
+        say(f"{output}: {_so_far(written, count)}")
+        raise
+
+
+def _so_far(written: int, count: int) -> str:
+    return f"{written} of {count} mutants written"
 
 
 def _weights(given: tuple[str, ...]) -> dict[str, int]:
@@ -105,7 +140,7 @@ def _weights(given: tuple[str, ...]) -> dict[str, int]:
     return weights
 
 
-def _print_mutations(layers: tuple[str, ...], weights: dict[str, int]) -> None:
+def _print_mutations(layers: tuple[str, ...], weights: dict[str, int], *, as_json: bool) -> None:
     from dyncrit.cli.tables import print_table
     from dyncrit.fuzz.mutate.catalogue import all_mutations
 
@@ -114,4 +149,9 @@ def _print_mutations(layers: tuple[str, ...], weights: dict[str, int]) -> None:
         for item in all_mutations()
         if not layers or item.layer in layers
     ]
+    if as_json:
+        print_json(
+            [dict(zip(("mutation", "layer", "weight", "description"), row, strict=True)) for row in rows]
+        )
+        return
     print_table(("mutation", "layer", "weight", "what it does"), rows, numbers=("weight",))

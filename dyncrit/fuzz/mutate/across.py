@@ -138,7 +138,7 @@ def _cut_pages(images: Images, schema: Schema, chance: Chance) -> Step | None:
         return Step("cut-pages", name, f"{pages} pages are left")
     mutant = mutate_raw(images[name], chance)
     images[name] = mutant.data
-    return mutant.steps[0]._replace(place=f"{name} {mutant.steps[0].place}")
+    return mutant.steps[0]._replace(mutation="cut-pages", place=f"{name} {mutant.steps[0].place}")
 
 
 def _in_number(

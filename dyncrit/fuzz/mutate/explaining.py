@@ -55,6 +55,12 @@ def explain(path: Path) -> Explanation:
     Raises DyncritError where there is no sidecar, or it is damaged, and OSError.
     """
     path = Path(os.path.normpath(path))
+    if not path.name or path.name == "..":  # a folder that is named from within
+        path = path.resolve()
+    if not path.name:
+        raise DyncritError(
+            "is no mutant; name a file or a folder that `dyncrit fuzz mutate` wrote", str(path)
+        )
     if path.name.endswith(SUFFIX):
         path = path.with_name(path.name.removesuffix(SUFFIX))
     sidecar = sidecar_of(path)

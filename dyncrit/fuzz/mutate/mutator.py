@@ -106,11 +106,14 @@ class Mutator:
         return Mutant(subject.anatomy.assemble(), tuple(steps))
 
     def mutate_bytes(self, data: bytes, chance: Chance, name: str = "") -> Mutant:
-        """A mutated copy of an image; of bytes that are none, some are others."""
+        """A mutated copy of an image; of bytes that are none, some are others.
+
+        Such bytes have no layers: where some were chosen, they stay as they are.
+        """
         try:
             anatomy = Anatomy.of(data, self.schema, name)
         except ImageError:
-            return mutate_raw(data, chance)
+            return mutate_raw(data, chance) if self._layers is None else Mutant(data, ())
         return self.mutate(anatomy, chance, name)
 
 

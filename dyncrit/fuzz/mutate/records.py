@@ -21,6 +21,7 @@ def _lie(subject: Subject, chance: Chance) -> Step | None:
     index = chance.below(len(entries))
     size = len(entries[index].record)
     near = [length for length in (size - 1, size + 1, size + 4, size // 2, size * 2) if length >= 0]
+    near += [(1 << 32) - back for back in (4, 4 + size)]  # a reader that takes it as signed goes back
     length = chance.one_of(near) if chance.once_in(2) else chance.one_of(_LENGTHS)
     if length == size:
         return None

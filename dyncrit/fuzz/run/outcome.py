@@ -73,7 +73,7 @@ def outcome_of(execution: Execution, expected: Collection[int] = ()) -> Outcome:
     line = first_line(execution.stderr, execution.stdout)
     said = normalised(first_line(execution.stderr))
     if execution.ended != "itself":
-        return Outcome(execution.ended, said, line)
+        return Outcome(execution.ended, said or "no message", line)
     shortage = _shortage(execution)
     if report := find_report(execution.stderr):
         kind = shortage if shortage and report.kind in {"traceback", "panic"} else report.kind

@@ -93,6 +93,7 @@ def test_cut_pages_are_raw_files_alone(mutants, images, schema) -> None:
         (name,) = difference(images, changed)
         assert schema.table.raw_by_file_name(name) is not None
         assert step.place.startswith(name)
+        assert step.mutation == "cut-pages"
 
 
 def test_a_checkpoint_is_broken_across_its_images_and_within_them(images, schema) -> None:
@@ -106,7 +107,7 @@ def test_a_checkpoint_is_broken_across_its_images_and_within_them(images, schema
 
 
 def test_layers_restrict_what_is_done_to_a_checkpoint(images, schema) -> None:
-    across = {item.name for item in CHECKPOINT_MUTATIONS} | {"raw-cut", "raw-noise"}
+    across = {item.name for item in CHECKPOINT_MUTATIONS}
     for seed in range(50):
         only = Mutator(schema, layers=["checkpoint"])
         assert {step.mutation for step in mutate_checkpoint(images, only, Chance(seed))[1]} <= across

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +8,6 @@ from dyncrit import DyncritError
 from dyncrit.fuzz.mutate.explaining import explain
 from dyncrit.fuzz.mutate.mutation import Step
 from dyncrit.fuzz.mutate.record import MutationRecord, digest, sidecar_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -61,3 +58,17 @@ def test_without_a_sidecar_it_says_what_is_missing(tmp_path: Path) -> None:
         explain(tmp_path / "x.img")
     with pytest.raises(DyncritError, match=r"y\.img: is not there, nor y\.img\.mutation\.json"):
         explain(tmp_path / "y.img")
+
+
+def test_a_folder_may_be_named_from_within(mutant: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "0001"
+    (folder / "below").mkdir(parents=True)
+    sidecar_of(folder).write_bytes(sidecar_of(mutant).read_bytes())
+    monkeypatch.chdir(folder / "below")
+    assert explain(Path("..")).path == folder
+    assert explain(Path("../.")).record == explain(mutant).record
+
+
+def test_the_root_is_no_mutant() -> None:
+    with pytest.raises(DyncritError, match=r"^/: is no mutant; name a file or a folder"):
+        explain(Path("/"))
