@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "tests"]
@@ -44,6 +46,18 @@ def bench(session: nox.Session) -> None:
     """Side by side with CRIT: ratios of time, and memory."""
     session.install("-q", ".")
     session.run("python", "benchmarks/compare.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Atheris on decoding and encoding, for a minute: ``nox -s fuzz -- -max_total_time=3600`` for longer."""
+    session.install("-q", ".[fuzz]")
+    folder = Path(session.create_tmp()).resolve()
+    corpus, dictionary = folder / "corpus", folder / "dictionary"
+    session.run("dyncrit", "fuzz", "seeds", "--force", "-o", str(corpus), "--dictionary", str(dictionary))
+    options = session.posargs or ["-max_total_time=60"]
+    crashes = f"-artifact_prefix={folder}/"
+    session.run("python", "-m", "dyncrit.fuzz.harness", f"-dict={dictionary}", crashes, *options, str(corpus))
 
 
 @nox.session

@@ -101,7 +101,7 @@ def _arrow(before: str, after: str) -> str:
     if before == after and before:
         return before
     if not after:
-        return f"{before} is gone" if before else "changed"
+        return f"{before} removed" if before else "changed"
     return f"{before} -> {after}" if before else f"{after} is new"
 
 

@@ -103,7 +103,7 @@ def test_an_operation_that_fails_half_way_writes_and_tells_nothing(
     ("before", "after", "shown"),
     [
         ("a", "b", "a -> b"),
-        ("a", "", "a is gone"),
+        ("a", "", "a removed"),
         ("", "b", "b is new"),
         ("", "", "changed"),
         ("a\nb", "\x1b[31m", r"a\nb -> \x1b[31m"),
@@ -121,7 +121,7 @@ def test_what_was_touched_is_one_line_whatever_is_in_it(
     [
         (1, 2, "1 -> 2"),
         (0, False, "0 -> false"),
-        ("", ABSENT, '"" is gone'),
+        ("", ABSENT, '"" removed'),
         (ABSENT, None, "null is new"),
         ({"a": [1]}, [], '{"a": [1]} -> []'),
         ("é\n", "\udcff", '"é\\n" -> "\udcff"'),
@@ -140,7 +140,7 @@ def test_long_values_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     print_changes([FieldChange("files.img", "", "x" * 10_000, ABSENT)])
     line = capsys.readouterr().out
     assert line.startswith('files.img: "xxx')
-    assert line.endswith("x... is gone\n")
+    assert line.endswith("x... removed\n")
     assert len(line) < 450
 
 
