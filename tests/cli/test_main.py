@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -265,6 +266,18 @@ def test_a_full_disk_is_an_error_in_one_line(command: str, image: Path) -> None:
     assert done.stderr.startswith(b"dyncrit: ")
     assert b"No space left on device" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_a_disk_that_fills_up_is_an_error_with_an_unbuffered_stdout(tmp_path: Path) -> None:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # the write that gets there is short
+
+    with (tmp_path / "list.json").open("wb") as file:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        done = run("schema", "list", "--json", stdout=file, env=environment, preexec_fn=limit)
+    assert done.returncode == 1
+    assert done.stderr == b"dyncrit: File too large\n"
 
 
 @pytest.mark.parametrize("command", ["decode", "info", "show"])

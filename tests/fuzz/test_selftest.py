@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 FILES = {"core-1.img": b"\1\2", "pstree.img": b""}
 
+ROOMY = 1 << 40
+"""More memory than the process of the tests has had at any time."""
+
 
 def fail() -> None:
     raise KeyError("missing")
@@ -25,7 +28,7 @@ def fail_in_dyncrit() -> None:
 
 
 def test_a_case_without_faults_is_counted() -> None:
-    watch = Watch()
+    watch = Watch(Limits(memory=ROOMY))
     assert watch.run("one", FILES, lambda: None)
     assert watch.run("two", FILES, lambda: 5)
     assert (watch.cases, watch.faults, watch.counts) == (2, [], {})
@@ -33,7 +36,7 @@ def test_a_case_without_faults_is_counted() -> None:
 
 
 def test_an_exception_is_a_fault_with_its_place_in_our_code() -> None:
-    watch = Watch()
+    watch = Watch(Limits(memory=ROOMY))
     assert not watch.run("a case", FILES, fail_in_dyncrit)
     (fault,) = watch.faults
     assert (fault.kind, fault.label) == ("exception", "a case")
@@ -43,13 +46,13 @@ def test_an_exception_is_a_fault_with_its_place_in_our_code() -> None:
 
 
 def test_an_exception_from_elsewhere_goes_by_its_kind() -> None:
-    watch = Watch()
+    watch = Watch(Limits(memory=ROOMY))
     watch.run("a case", FILES, fail)
     assert watch.faults[0].cause == "KeyError"
 
 
 def test_an_error_for_bad_input_is_a_fault_too_where_nobody_took_it() -> None:
-    watch = Watch()
+    watch = Watch(Limits(memory=ROOMY))
     watch.run("a case", FILES, lambda: loads(b"text"))
     assert watch.faults[0].cause.startswith(f"{type(_error()).__name__} at ")
 
@@ -61,7 +64,7 @@ def _error() -> ImageError:
 
 
 def test_broken_promises_that_differ_in_numbers_alone_have_one_cause() -> None:
-    watch = Watch()
+    watch = Watch(Limits(memory=ROOMY))
     for number in (1, 23):
 
         def case(number: int = number) -> None:
@@ -74,7 +77,7 @@ def test_broken_promises_that_differ_in_numbers_alone_have_one_cause() -> None:
 
 
 def test_a_case_that_waits_is_ended() -> None:
-    watch = Watch(Limits(seconds=0.02))
+    watch = Watch(Limits(seconds=0.02, memory=ROOMY))
     assert not watch.run("waiting", FILES, lambda: threading.Event().wait(60))
     (fault,) = watch.faults
     assert (fault.kind, fault.cause, fault.label) == ("hang", "it waits", "waiting")
@@ -89,7 +92,7 @@ def test_a_case_that_takes_every_exception_is_ended_all_the_same() -> None:
             except Exception:  # noqa: BLE001 (what is tried)
                 continue
 
-    watch = Watch(Limits(seconds=0.02))
+    watch = Watch(Limits(seconds=0.02, memory=ROOMY))
     watch.run("stubborn", FILES, case)
     assert watch.faults[0].cause == "it waits"
 
@@ -100,7 +103,7 @@ def test_a_case_that_takes_too_much_of_the_processor_is_a_hang() -> None:
         while time.process_time() < until:
             pass
 
-    watch = Watch(Limits(seconds=0.03))
+    watch = Watch(Limits(seconds=0.03, memory=ROOMY))
     assert not watch.run("image 7 of seed 1", FILES, case)
     fault = watch.faults[0]
     assert (fault.kind, fault.cause) == ("hang", "image")
@@ -126,7 +129,7 @@ def test_a_case_in_small_memory_is_not_blamed_for_the_one_before() -> None:
 
 
 def test_the_files_of_the_first_case_of_each_cause_are_kept(tmp_path: Path) -> None:
-    watch = Watch(keep=tmp_path / "faults")
+    watch = Watch(Limits(memory=ROOMY), keep=tmp_path / "faults")
     watch.run("first", FILES, fail)
     watch.run("again", {"other.img": b""}, fail)
     watch.run("fine", FILES, lambda: None)
@@ -151,7 +154,7 @@ def test_interrupting_goes_through_and_the_alarm_is_off() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    watch = Watch(Limits(seconds=0.001))
+    watch = Watch(Limits(seconds=0.001, memory=ROOMY))
     with pytest.raises(KeyboardInterrupt):
         watch.run("a case", FILES, interrupt)
     assert not threading.Event().wait(0.05)  # longer than the alarm was set to
