@@ -1,7 +1,7 @@
 """Hypothesis strategies: messages, images and checkpoints, that shrink to small and plain ones.
 
 They wrap the generators of :mod:`dyncrit.fuzz.generate`, whose choices Hypothesis then makes. It is imported
-when a strategy is made: ``pip install hypothesis``.
+when a strategy is made: ``pip install dyncrit[hypothesis]``.
 
 >>> from hypothesis import given, settings
 >>> @settings(max_examples=5)
@@ -207,7 +207,8 @@ def _drawn(make: Callable[[Chance], Made], name: str, *names: str, **options: ob
     try:
         from hypothesis.strategies import composite
     except ImportError:
-        raise DyncritError("needs the package hypothesis: pip install hypothesis", "strategies") from None
+        missing = "needs the package hypothesis: pip install 'dyncrit[hypothesis]'"
+        raise DyncritError(missing, "strategies") from None
 
     def drawn(draw: Callable[[SearchStrategy[Any]], Any], /, *_names: str, **_options: object) -> Made:
         return make(DrawnChance(draw))
