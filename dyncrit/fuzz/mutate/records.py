@@ -36,14 +36,15 @@ def _cut(subject: Subject, chance: Chance) -> Step | None:
         return None
     index = chance.below(len(entries))
     entry = entries[index]
-    size = len(entry.record) + len(entry.payload)
-    left = chance.below(size) if size else 0
-    entry.length = len(entry.record) if entry.length is None else entry.length
     whole = entry.record + entry.payload
+    if not whole:
+        return None
+    left = chance.below(len(whole))
+    entry.length = len(entry.record) if entry.length is None else entry.length
     entry.record, entry.payload = whole[:left], b""
     del entries[index + 1 :]
     subject.anatomy.tail = b""
-    return Step("cut-off", entry_place(index), f"the file ends after {left} of its {size} bytes")
+    return Step("cut-off", entry_place(index), f"the file ends after {left} of its {len(whole)} bytes")
 
 
 def _append(subject: Subject, chance: Chance) -> Step | None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dyncrit import ImageError
+from dyncrit import Image, ImageError, dumps
 from dyncrit.fuzz.anatomy import Anatomy
 from dyncrit.fuzz.chance import Chance
 from dyncrit.fuzz.mutate.catalogue import all_mutations
-from dyncrit.fuzz.mutate.mutation import LAYERS
+from dyncrit.fuzz.mutate.mutation import LAYERS, Donors, Subject
 from dyncrit.fuzz.mutate.mutator import MUTATIONS, Mutator, mutate_raw, record_of
+from dyncrit.fuzz.seeds import seed_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,18 @@ def test_no_mutation_raises_on_any_image_nor_on_what_became_of_it(samples, core,
             mutant = mutator.mutate_bytes(data, chance, name)
             assert mutant.steps
             data = mutant.data
+
+
+def test_what_says_that_it_did_something_did(schema) -> None:
+    empty = Image.new("SECCOMP")
+    empty.add()
+    for name, data in [*seed_images(schema), ("seccomp.img", dumps(empty))]:
+        before = Anatomy.of(data, schema, name)
+        for mutation in MUTATIONS:
+            for seed in range(5):
+                subject = Subject(before.copy(), schema, name, Donors([before]))
+                if (step := mutation.apply(subject, Chance(seed))) is not None:
+                    assert subject.anatomy.assemble() != data, (name, step)
 
 
 def test_no_mutation_raises_on_images_of_the_corpus(corpus, schema) -> None:
