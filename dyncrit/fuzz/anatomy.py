@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from dyncrit.codec.framing import Frame, length_packer, read_frame, write_head
 from dyncrit.codec.reader import ImageReader
 from dyncrit.codec.source import Source
+from dyncrit.errors import ImageError
 
 if TYPE_CHECKING:
     from dyncrit.schema import Schema
+
+MAX_ENTRIES = 1 << 20
+"""An image of empty records, taken apart, takes twenty times its size in memory, and each copy as much."""
 
 
 @dataclass(slots=True)
@@ -39,7 +43,8 @@ class Anatomy:
     def of(cls, data: bytes, schema: Schema, name: str = "") -> Anatomy:
         """Take an image apart; raises ImageError where it isn't whole, RawImageError for raw files.
 
-        ``name`` is its file name, which tells the few types that have no magic of their own.
+        ``name`` is its file name, which tells the few types that have no magic of their own. One of more than
+        ``MAX_ENTRIES`` entries is refused, too.
         """
         source = Source(io.BytesIO(data), name or "image")
         frame = read_frame(source, schema.table, name)
@@ -49,6 +54,10 @@ class Anatomy:
             end = item.offset + size + len(item.record)
             payload = data[end : end + item.payload.size] if item.payload is not None else b""
             entries.append(RawEntry(item.record, payload))
+            if len(entries) > MAX_ENTRIES:
+                raise ImageError(
+                    f"more than {MAX_ENTRIES} entries, the most that are taken apart", name or "image"
+                )
         return cls(frame, data[: frame.size], entries)
 
     @classmethod

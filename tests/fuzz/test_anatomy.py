@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dyncrit import Image, ImageError, RawImageError, dumps, loads
-from dyncrit.fuzz.anatomy import Anatomy, RawEntry
+from dyncrit.fuzz.anatomy import MAX_ENTRIES, Anatomy, RawEntry
 from dyncrit.schema import Schema
 
 if TYPE_CHECKING:
@@ -89,3 +89,10 @@ def test_what_is_no_whole_image_is_refused() -> None:
         Anatomy.of(dumps(image)[:-1], SCHEMA)
     with pytest.raises(RawImageError):
         Anatomy.of(b"text", SCHEMA)
+
+
+def test_an_image_of_more_entries_than_memory_is_meant_to_hold_is_refused() -> None:
+    head = dumps(Image.new("PSTREE"))
+    assert len(Anatomy.of(head + bytes(4 * MAX_ENTRIES), SCHEMA).entries) == MAX_ENTRIES
+    with pytest.raises(ImageError, match="more than 1048576 entries"):
+        Anatomy.of(head + bytes(4 * MAX_ENTRIES + 4), SCHEMA)

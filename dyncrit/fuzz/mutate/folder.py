@@ -57,8 +57,9 @@ class Folder:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The regular files of a folder, sorted by name; raises OSError."""
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    """The regular files of a folder, sorted by name, links that lead out of it left out; raises OSError."""
+    inside = Path(os.path.realpath(folder))
+    return sorted(path for path in folder.iterdir() if path.is_file() and _stays(path, inside))
 
 
 def folder_digest(hashes: Mapping[str, str]) -> str:
@@ -78,3 +79,7 @@ def digest_of(path: Path) -> str:
     if path.is_dir():
         return folder_digest({file.name: file_digest(file) for file in files_of(path)})
     return file_digest(path)
+
+
+def _stays(path: Path, folder: Path) -> bool:
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(folder)

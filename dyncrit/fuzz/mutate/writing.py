@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dyncrit.schema import Schema
 
 _LINKED = 1 << 20
+_LARGEST = 256 << 20
+"""An image is in memory as a whole, several times, while it is mutated."""
 _TRIES = 16
 
 
@@ -97,7 +99,12 @@ class _Source(NamedTuple):
 
     @classmethod
     def read(cls, path: Path, schema: Schema) -> _Source:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise DyncritError(
+                f"is larger than {_LARGEST >> 20} MiB, which is the most that is mutated", str(path)
+            )
         try:
             return cls(path, data, Anatomy.of(data, schema, path.name))
         except RawImageError as error:

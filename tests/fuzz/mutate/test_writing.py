@@ -132,6 +132,24 @@ def test_the_link_to_a_parent_leads_to_the_same_place(checkpoint, tmp_path, sche
     assert (path / "parent").resolve() == tmp_path / "pre"
 
 
+def test_links_that_lead_out_of_the_directory_are_left_out(checkpoint, image, tmp_path, schema) -> None:
+    (tmp_path / "secret").write_bytes(b"of somebody else")
+    (checkpoint / "notes.link").symlink_to(tmp_path / "secret")
+    (checkpoint / "core-2.img").symlink_to(image)
+    (checkpoint / "core-3.img").symlink_to("core-1.img")
+    for path in write_mutants(checkpoint, tmp_path / "out", schema, MutantPlan(5, layers=["field"])):
+        assert not {"notes.link", "core-2.img"} & {file.name for file in path.iterdir()}
+        assert (path / "core-3.img").is_file()
+        assert explain(path).result == "same"
+
+
+def test_an_image_beyond_what_memory_is_meant_to_hold_is_refused(image, tmp_path, schema) -> None:
+    os.truncate(image, (256 << 20) + 1)
+    with pytest.raises(DyncritError, match=r"core-1\.img: is larger than 256 MiB"):
+        next(write_mutants(image, tmp_path / "out", schema, MutantPlan(1)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_each_image_of_a_directory_is_mutated_in_turn(checkpoint, tmp_path, schema) -> None:
     paths = list(write_mutants(checkpoint, tmp_path / "out", schema, MutantPlan(6, each=True)))
     sources = [explain(path).record.source for path in paths]
