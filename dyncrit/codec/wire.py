@@ -108,8 +108,17 @@ def encode_field(number: int, wire_type: int, value: int | bytes) -> bytes:
             return tag + value + varint(number << 3 | END_GROUP)
         return tag + varint(len(value)) + value
     if size := _FIXED_SIZES.get(wire_type):
-        return tag + (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+        return tag + fitting(wire_type, value).to_bytes(size, "little")
     return tag + varint(value)
+
+
+def fitting(wire_type: int, value: int) -> int:
+    """As much of a number as a field of a wire type holds: its lower 32 bits, or 64.
+
+    >>> fitting(FIXED32, -1) == 0xFFFFFFFF
+    True
+    """
+    return value & ((1 << 8 * _FIXED_SIZES.get(wire_type, 8)) - 1)
 
 
 def numbers_at(data: bytes, wanted: frozenset[int]) -> dict[int, int]:

@@ -41,12 +41,12 @@ def seed_images(schema: Schema) -> Iterator[tuple[str, bytes]]:
     template = ImageGenerator(schema, Chance(0), SEED_KNOBS)
     for row in types:
         yield usual_name(row), _fullest(template, row)
-    plain = min(
-        (row for row in types if default_framing(row) == "common" and not row.has_payload),
-        key=lambda row: len(_fullest(template, row)),
-    )
+    common = [row for row in types if row.magic is not None and default_framing(row) == "common"]
+    if not common:
+        return
+    plain = min(common, key=lambda row: (row.has_payload, len(_fullest(template, row))))
+    stem = usual_name(plain).removesuffix(".img")
     for framing, byte_order in _HEADS:
-        stem = usual_name(plain).removesuffix(".img")
         data = template.seeded(Chance(0)).generate(plain, framing=framing, byte_order=byte_order, count=1)
         yield f"{stem}.{framing}.{byte_order}.img", data
 

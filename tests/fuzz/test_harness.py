@@ -62,7 +62,12 @@ def reversed_bytes(data: bytes, max_size: int) -> bytes:
 
 
 def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *map(str, arguments)]
+    """The result of Python with these arguments.
+
+    A shell starts it, in a process of its own: a process counts the peak of the one that it was started from as
+    its own memory, which is all that this test run ever had, and libFuzzer would end over it.
+    """
+    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 

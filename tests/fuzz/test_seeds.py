@@ -7,9 +7,9 @@ import io
 import pytest
 
 from dyncrit import dumps, load
-from dyncrit.fuzz.generate.images import known_types
+from dyncrit.fuzz.generate.images import find_type, known_types
 from dyncrit.fuzz.seeds import seed_images
-from dyncrit.schema import Schema
+from dyncrit.schema import ImageTable, ImageType, Schema
 
 
 @pytest.mark.parametrize("release", ["1.1", "4.2"])
@@ -55,3 +55,19 @@ def test_most_fields_are_there() -> None:
     (entry,) = load(io.BytesIO(images["core-1.img"]), schema=schema).entries
     assert entry.message.tc.HasField("timers")
     assert entry.message.thread_core.HasField("creds")
+
+
+def only(row: ImageType) -> Schema:
+    """A schema that knows this type of images alone."""
+    return Schema.release("4.2").with_table(ImageTable([row]))
+
+
+def test_heads_are_there_when_all_types_have_payloads() -> None:
+    names = [name for name, _ in seed_images(only(find_type(Schema.default(), "PIPES_DATA")))]
+    assert len(names) == 6
+    assert "pipes-data.service.big.img" in names
+
+
+def test_images_without_a_magic_have_one_head() -> None:
+    row = find_type(Schema.default(), "PSTREE")._replace(magic=None)
+    assert [name for name, _ in seed_images(only(row))] == ["pstree.img"]

@@ -32,6 +32,8 @@ A message is given as its own fields, the others of which are left to chance, or
 
 _DEEPEST = 50
 """How deep required messages may be in each other; deeper ones are empty."""
+_MOST_VALUES = 1 << 16
+"""Of a message and all in it, unless a knob allows longer lists: lists of lists would grow beyond bounds."""
 _SHARED_IDS = 64
 
 
@@ -52,6 +54,7 @@ class MessageGenerator:
         self.chance = chance
         self.knobs = knobs
         self._blueprints: dict[str, _Blueprint] = {}
+        self._left = 0
 
     def seeded(self, chance: Chance) -> MessageGenerator:
         """A generator with another source of choices, that shares what this one knows of message types."""
@@ -66,6 +69,7 @@ class MessageGenerator:
         have.
         """
         descriptor = self.schema.required_message(message) if isinstance(message, str) else message
+        self._left = max(_MOST_VALUES, self.knobs.repeated)
         return self._message(self._blueprint(descriptor), fields or {}, 0)
 
     def _message(self, blueprint: _Blueprint, given: Fields, depth: int) -> bytes:
@@ -73,7 +77,7 @@ class MessageGenerator:
             given = self._settled(blueprint, given)
         chance = self.chance
         rest = threshold(self.knobs.optional)
-        is_deepest = depth >= self.knobs.depth
+        is_deepest = depth >= self.knobs.depth or self._left <= 0
         parts = []
         for field in blueprint.fields:
             if given and field.name in given:
@@ -85,7 +89,9 @@ class MessageGenerator:
                 continue
             elif field.repeated:
                 count = chance.below(field.most + 1)
-                contents = [self._content(field, depth) for _ in range(count)]
+                contents = [
+                    self._content(field, depth) for _ in range(min(count, self._left)) if self._left > 0
+                ]
                 parts.append(_repeated(field, contents))
             elif chance.bits(7) >= rest:
                 parts.append(_singular(field, self._content(field, depth)))
@@ -93,6 +99,7 @@ class MessageGenerator:
 
     def _content(self, field: _Field, depth: int) -> bytes:
         """What stands behind the field's tag."""
+        self._left -= 1
         if field.make is not None:
             return field.make(self.chance)
         return self._nested(field, {}, depth)

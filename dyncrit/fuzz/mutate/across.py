@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _TRIES = 32
 _REFERENCE = re.compile(r"(^|_)(id|ids|pid|ppid|tid|tids|threads|ino|peer|shmid|s_dev|fd)$")
-_ADDRESS = re.compile(r"(^|_)(v?addr|start|end|brk|pgoff|offset|off|pages)(_|$)")
-_NUMBER = re.compile(r"\d+")
+_RANGE = re.compile(r"^nr_pages$|(^|_)(vaddr|start|end|brk|pgoff|offset|off)(_|$)")
+_NUMBER = re.compile(r"(?<=-)\d+")
+"""The number of a task, a namespace or a segment in a file's name: core-1.img, ip6tables-9.img."""
 _PAGE = 4096
 _ACROSS = 2
 """A checkpoint is broken across its images once in so many times, else in one of them."""
@@ -77,7 +78,7 @@ def _dangle(images: Images, schema: Schema, chance: Chance) -> Step | None:
     return _in_number(
         "dangling-id",
         _REFERENCE,
-        lambda value: chance.one_of((0, value + 1, value + 1000, 0xFFFFFFFF, 1)),
+        lambda found: chance.one_of((0, found.value + 1, found.value + 1000, 0xFFFFFFFF, 1)),
         images,
         schema,
         chance,
@@ -85,9 +86,16 @@ def _dangle(images: Images, schema: Schema, chance: Chance) -> Step | None:
 
 
 def _overlap(images: Images, schema: Schema, chance: Chance) -> Step | None:
-    """An address or an offset that is next to what it was, so that ranges overlap or have holes."""
+    """An address or an offset beside what it was, or where another of its kind is: ranges on one another."""
     steps = (-_PAGE, _PAGE, 1, -1, 16 * _PAGE, -16 * _PAGE)
-    return _in_number("overlap", _ADDRESS, lambda value: value + chance.one_of(steps), images, schema, chance)
+
+    def moved(found: _Number) -> int:
+        other = found.of_another(chance) if not chance.once_in(3) else None
+        if other is None or other == found.value:
+            return found.value + chance.one_of(steps)
+        return other + chance.one_of((0, 0, _PAGE))
+
+    return _in_number("overlap", _RANGE, moved, images, schema, chance)
 
 
 def _lose(images: Images, schema: Schema, chance: Chance) -> Step | None:  # noqa: ARG001 (one signature for all)
@@ -104,10 +112,12 @@ def _double(images: Images, schema: Schema, chance: Chance) -> Step | None:  # n
         return None
     number = chance.one_of([*numbers, "0", "4294967295"])
     other = _NUMBER.sub(number, name, count=1)
-    if other == name:
+    before = images.get(other)
+    if before == images[name]:
         return None
     images[other] = images[name]
-    return Step("doubled-image", name, f"it is there as {other}, too")
+    instead = "" if before is None else ", in place of what was there"
+    return Step("doubled-image", name, f"it is there as {other}, too{instead}")
 
 
 def _exchange(images: Images, schema: Schema, chance: Chance) -> Step | None:  # noqa: ARG001
@@ -141,10 +151,46 @@ def _cut_pages(images: Images, schema: Schema, chance: Chance) -> Step | None:
     return mutant.steps[0]._replace(mutation="cut-pages", place=f"{name} {mutant.steps[0].place}")
 
 
+class _Number(NamedTuple):
+    """A number in some field of an entry of an image."""
+
+    spot: Spot
+    anatomy: Anatomy
+    place: int
+
+    @property
+    def value(self) -> int:
+        """The number as it stands there."""
+        assert isinstance(self.spot.field.value, int)  # noqa: S101 (it was looked for)
+        return self.spot.field.value
+
+    def of_another(self, chance: Chance) -> int | None:
+        """The same field's number in another message of the list that it is in, or in another record."""
+        try:
+            for field in wire.fields(chance.one_of(self._messages())):
+                if field.number == self.spot.field.number and isinstance(field.value, int):
+                    return field.value
+        except ImageError:
+            return None
+        return None
+
+    def _messages(self) -> list[bytes]:
+        if len(self.spot.levels) == 1:
+            name = self.anatomy.message_name(self.place)
+            entries = enumerate(self.anatomy.entries)
+            return [entry.record for index, entry in entries if self.anatomy.message_name(index) == name]
+        content, number = self.spot.levels[-2].content, self.spot.levels[-2].field.number
+        return [
+            field.value
+            for field in wire.fields(content)
+            if field.number == number and isinstance(field.value, bytes)
+        ]
+
+
 def _in_number(
     label: str,
     names: re.Pattern[str],
-    change: Callable[[int], int],
+    change: Callable[[_Number], int],
     images: Images,
     schema: Schema,
     chance: Chance,
@@ -163,7 +209,7 @@ def _in_number(
         spot = pick(entry.record, schema.message(anatomy.message_name(index)), chance)
         if spot is None or not isinstance(spot.field.value, int) or not _is_called(spot.descriptor, names):
             continue
-        value = change(spot.field.value) & ((1 << 64) - 1)
+        value = wire.fitting(spot.field.wire_type, change(_Number(spot, anatomy, index)))
         if value == spot.field.value:
             continue
         entry.record = _with_value(spot, value)
@@ -182,7 +228,9 @@ def _is_called(descriptor: FieldDescriptor | None, names: re.Pattern[str]) -> bo
 
 CHECKPOINT_MUTATIONS = (
     CheckpointMutation("dangling-id", "checkpoint", 6, "an id that nothing has, or something else", _dangle),
-    CheckpointMutation("overlap", "checkpoint", 4, "an address or offset beside what it was", _overlap),
+    CheckpointMutation(
+        "overlap", "checkpoint", 4, "an address or offset beside what it was, or where another is", _overlap
+    ),
     CheckpointMutation("lost-image", "checkpoint", 2, "a file is gone", _lose),
     CheckpointMutation(
         "doubled-image", "checkpoint", 2, "a file is there under another number, too", _double

@@ -103,7 +103,7 @@ def _boundary(spot: Spot, chance: Chance) -> tuple[bytes, str] | None:
         value = chance.one_of(INTEGERS)
         if not chance.once_in(4):  # mostly one that the type can hold
             value &= (1 << bits) - 1
-    value &= (1 << 64) - 1
+    value = wire.fitting(field.wire_type, value)
     new = wire.encode_field(field.number, field.wire_type, value)
     return new, f"{field.value} -> {value}"
 

@@ -108,12 +108,14 @@ class Mutator:
     def mutate_bytes(self, data: bytes, chance: Chance, name: str = "") -> Mutant:
         """A mutated copy of an image; of bytes that are none, some are others.
 
-        Such bytes have no layers: where some were chosen, they stay as they are.
+        Such bytes have no layers: where some were chosen, or no mutation is left, they stay as they are.
         """
         try:
             anatomy = Anatomy.of(data, self.schema, name)
         except ImageError:
-            return mutate_raw(data, chance) if self._layers is None else Mutant(data, ())
+            if self.is_idle or self._layers is not None:
+                return Mutant(data, ())
+            return mutate_raw(data, chance)
         return self.mutate(anatomy, chance, name)
 
 
@@ -126,7 +128,7 @@ def mutate_raw(data: bytes, chance: Chance) -> Mutant:
         size = chance.below(len(data))
         return Mutant(data[:size], (Step("raw-cut", f"byte {size}", f"the file ends after {size} bytes"),))
     changed = bytearray(data)
-    places = sorted(chance.below(len(data)) for _ in range(chance.between(1, 8)))
+    places = sorted({chance.below(len(data)) for _ in range(chance.between(1, 8))})
     for place in places:
         changed[place] ^= chance.between(1, 255)
     shown = ", ".join(map(str, places))

@@ -72,7 +72,7 @@ def _noise(subject: Subject, chance: Chance) -> Step | None:
     index = chance.one_of(entries)
     record = bytearray(subject.anatomy.entries[index].record)
     count = chance.between(1, min(4, len(record)))
-    places = sorted(chance.below(len(record)) for _ in range(count))
+    places = sorted({chance.below(len(record)) for _ in range(count)})
     for place in places:
         record[place] ^= chance.between(1, 255)
     subject.anatomy.entries[index].record = bytes(record)

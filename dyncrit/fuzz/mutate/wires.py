@@ -10,6 +10,8 @@ from dyncrit.fuzz.interesting import INTEGERS, TEXTS
 from dyncrit.fuzz.mutate.fields import of_field, of_message, shown
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
     from dyncrit.fuzz.chance import Chance
     from dyncrit.fuzz.mutate.spot import Place, Spot
 
@@ -102,12 +104,16 @@ def _deep(place: Place, chance: Chance) -> tuple[bytes, str] | None:
     depth = chance.one_of(_DEPTHS)
     if chance.once_in(2):
         return place.content + b"\x0b" * depth + b"\x0c" * depth, f"groups, {depth} deep"
-    nested, number = b"", 1
-    if place.message is not None:  # its own kind, if it can hold itself
-        number = next((item.number for item in place.message.fields if item.message_type is place.message), 1)
+    nested, number = b"", _holder(place.message)
     for _ in range(min(depth, 1000)):
         nested = wire.encode_field(number, wire.LENGTH, nested)
     return place.content + nested, f"messages, {min(depth, 1000)} deep"
+
+
+def _holder(message: Descriptor | None) -> int:
+    """The field of a message that can hold its own kind, or else another message; 1 if there is none."""
+    inner = [item for item in message.fields if item.message_type is not None] if message is not None else []
+    return min(inner, key=lambda item: (item.message_type is not message, item.number)).number if inner else 1
 
 
 def _packed(spot: Spot, chance: Chance) -> tuple[bytes, str] | None:
@@ -134,7 +140,7 @@ def _conflict(spot: Spot, chance: Chance) -> tuple[bytes, str] | None:
     """A field twice, with two values: the last one counts, where parsers agree; messages are merged."""
     field = spot.field
     if isinstance(field.value, int):
-        value: int | bytes = chance.one_of(INTEGERS)
+        value: int | bytes = wire.fitting(field.wire_type, chance.one_of(INTEGERS))
     elif spot.descriptor is not None and spot.descriptor.message_type is not None:
         value = b""
     else:

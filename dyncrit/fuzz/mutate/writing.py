@@ -128,7 +128,7 @@ class _Images:
             mutant = self._mutator.mutate(source.anatomy, chance, source.path.name)
         else:
             mutant = self._mutator.mutate_bytes(source.data, chance, source.path.name)
-        if not mutant.steps:
+        if not mutant.steps or mutant.data == source.data:  # a step may undo another
             return None
         image = Path(f"{target}.img")
         with _whole(image, sidecar_of(image)):
@@ -147,7 +147,7 @@ class _Checkpoints:
 
     def make(self, index: int, chance: Chance, target: str) -> Path | None:  # noqa: ARG002 (as for images)
         files, steps = mutate_checkpoint(self._source.files, self._mutator, chance)
-        if not steps:
+        if not steps or files == self._source.files:
             return None
         folder = Path(target)
         with _whole(folder, sidecar_of(folder)):

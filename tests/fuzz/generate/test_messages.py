@@ -246,6 +246,12 @@ def test_messages_that_require_themselves_end_too(compiled: Callable[[str], Sche
     assert 50 <= len(record) < 1000
 
 
+def test_lists_of_lists_end(compiled: Callable[[str], Schema]) -> None:
+    schema = compiled("message tree { repeated tree children = 1; required uint32 value = 2; }")
+    record = MessageGenerator(schema, Chance(0), Knobs(repeated=40, depth=12)).generate("tree")
+    assert 1 << 16 < len(record) < 16 << 20
+
+
 def test_a_descriptor_serves_as_well_as_a_name() -> None:
     schema = Schema.default()
     descriptor = schema.required_message("fown_entry")

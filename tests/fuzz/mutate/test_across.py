@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dyncrit import loads
+from dyncrit.check.checking import check
+from dyncrit.checkpoint import open_checkpoint
 from dyncrit.fuzz.chance import Chance
+from dyncrit.fuzz.generate.checkpoints import CheckpointGenerator
 from dyncrit.fuzz.mutate.across import CHECKPOINT_MUTATIONS, mutate_checkpoint
 from dyncrit.fuzz.mutate.mutator import Mutator
 
@@ -65,7 +69,25 @@ def test_dangling_ids_are_those_that_images_refer_to_each_other_with(mutants) ->
 def test_overlaps_are_made_of_addresses(mutants) -> None:
     fields = {step.place.rpartition(".")[2].partition("[")[0] for _, step in mutants("overlap")}
     assert "vaddr" in fields
-    assert all(re.search("addr|start|end|brk|off|pages", field) for field in fields)
+    assert all(re.search("vaddr|start|end|brk|off|nr_pages", field) for field in fields)
+
+
+def test_overlaps_put_pages_and_mappings_on_top_of_one_another(schema, tmp_path) -> None:
+    [overlap] = [item for item in CHECKPOINT_MUTATIONS if item.name == "overlap"]
+    made = [CheckpointGenerator(schema, Chance(seed)).generate() for seed in range(4)]
+    rules: Counter[str] = Counter()
+    for seed in range(150):
+        images = dict(made[seed % len(made)])
+        if overlap.apply(images, schema, Chance(seed)) is None:
+            continue
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        for name, content in images.items():
+            (folder / name).write_bytes(content)
+        with open_checkpoint(folder, schema=schema) as checkpoint:
+            rules.update({finding.rule.id for finding in check(checkpoint).findings})
+    assert rules["pagemap-order"] >= 10
+    assert rules["mapping-order"] >= 1
 
 
 def test_a_lost_image_is_gone(mutants, images) -> None:
@@ -76,7 +98,8 @@ def test_a_lost_image_is_gone(mutants, images) -> None:
 
 def test_a_doubled_image_is_there_under_another_number(mutants, images) -> None:
     for changed, step in mutants("doubled-image"):
-        other = step.what.removeprefix("it is there as ").removesuffix(", too")
+        other = step.what.removeprefix("it is there as ").partition(", ")[0]
+        assert ("in place of" in step.what) == (other in images)
         assert changed[other] == images[step.place]
         assert difference(images, changed) <= {other}
 
