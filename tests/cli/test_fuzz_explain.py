@@ -47,6 +47,27 @@ def test_json_is_an_object_for_one_and_a_list_for_several(run: Run, mutants: lis
     assert {"mutation", "place", "what"} == set(one["steps"][0])
 
 
+def test_a_folder_of_mutants_is_all_of_them(run: Run, mutants: list[Path], tmp_path: Path) -> None:
+    assert run("fuzz", "explain", tmp_path / "out") == run("fuzz", "explain", *mutants)
+    mutants[1].unlink()
+    code, _, err = run("fuzz", "explain", tmp_path / "out")
+    assert (code, err) == (1, f"dyncrit: {mutants[1]}: is not there\n")
+    for path in (mutants[1], mutants[2]):
+        sidecar_of(path).unlink()
+    assert len(json.loads(run("fuzz", "explain", "--json", tmp_path / "out")[1])) == 1
+
+
+def test_a_relative_source_that_is_gone_says_where_from(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.img").write_bytes((data / "criu-4.2/programs/uns-ipc/core-1.img").read_bytes())
+    assert run("fuzz", "mutate", "a.img", "-n", 1, "-o", "out")[0] == 0
+    monkeypatch.chdir(tmp_path / "out")
+    code, _, err = run("fuzz", "explain", "0000.img")
+    assert (code, err) == (0, f"dyncrit: warning: a.img: is not there (seen from {tmp_path / 'out'})\n")
+
+
 def test_a_changed_mutant_fails_and_is_told(run: Run, mutants: list[Path]) -> None:
     mutants[1].write_bytes(b"another")
     code, shown, err = run("fuzz", "explain", *mutants)
@@ -85,7 +106,7 @@ def test_what_is_not_there_or_no_mutant_is_told(run: Run, mutants: list[Path], t
     assert (code, shown) == (1, b"")
     assert err.startswith("dyncrit: /: is no mutant; ")
     code, _, err = run("fuzz", "explain")
-    assert (code, "Missing argument 'FILE...'" in err) == (2, True)
+    assert (code, "Missing argument 'FILE|DIR...'" in err) == (2, True)
 
 
 def test_a_damaged_sidecar_is_told(run: Run, mutants: list[Path]) -> None:

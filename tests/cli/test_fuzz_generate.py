@@ -110,16 +110,32 @@ def test_heads_and_knobs_are_as_asked_for(run: Run, tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == {"0000.img": bytes.fromhex("55053847")}
 
 
+def test_the_types_are_listed(run: Run) -> None:
+    code, shown, err = run("fuzz", "generate", "--list", "--json")
+    types = {row["type"]: row for row in json.loads(shown)}
+    assert (code, err) == (0, "")
+    assert types["CORE"] == {"type": "CORE", "message": "core_entry", "file": "core-1.img"}
+    old = json.loads(run("fuzz", "generate", "--list", "--json", "--criu", "1.1")[1])
+    assert "FILES" in types
+    assert "FILES" not in {row["type"] for row in old}
+    lines = run("fuzz", "generate", "--list")[1].decode().splitlines()
+    assert lines[0].split() == ["type", "message", "file"]
+    assert len(lines) == len(types) + 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told", "expected"),
     [
         ((), "say what to write: --type TYPE, which may be all, or --checkpoint", 2),
-        (("--type", "CORE", "--checkpoint"), "say what to write", 2),
+        (("--type", "CORE", "--checkpoint"), "expected --type or --checkpoint, found both", 2),
         (("--checkpoint", "--framing", "v1.0"), "--framing is for images of a --type", 2),
         (("--checkpoint", "--criu", "1.1", "--byte-order", "big"), "1.1: no big-endian architecture", 1),
         (("--checkpoint", "--knob", "parents=17"), "--knob: parents: expected a number from 0 to 16", 2),
         (("--checkpoint", "--out", "-"), "--out: expected a folder, found -", 2),
-        (("--type", "CORES"), "no image type 'CORES'; did you mean CORE?", 1),
+        (("--checkpoint", "--knob", "text=9"), "--knob: text is of images; it changes nothing in ch", 2),
+        (("--type", "CORE", "--knob", "tasks=9"), "--knob: tasks is of checkpoints; it changes noth", 2),
+        (("--checkpoint", "--criu", "0.1"), "CRIU 0.1: too old: checkpoints are made for CRIU 0.5 and", 1),
+        (("--type", "CORES"), "no image type 'CORES'; did you mean CORE? (--list has all)", 1),
         (("--type", "CORE", "--knob", "entry=1"), "--knob: no knob 'entry'; did you mean entries?", 2),
         (("--type", "CORE", "--count", "0"), "0 is not in the range", 2),
         (("--type", "CORE", "--seed", "x"), "'x' is not a valid integer", 2),

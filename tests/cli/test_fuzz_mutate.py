@@ -144,11 +144,12 @@ def test_the_list_as_json_with_layers_and_weights(run: Run) -> None:
         (("{image}", "-o", "{out}", "--weight", "boundry=3"), "'boundry'; did you mean boundary?"),
         (("{image}", "-o", "{out}", "--weight", "boundary"), "expected NAME=N, such as boundary=20"),
         (("{image}", "-o", "{out}", "--weight", "boundary=-3"), "expected NAME=N, such as boundary=20"),
+        (("{image}", "-o", "{out}", "--weight", "boundary=2", "--layer", "head"), "is of the layer field, "),
         (("--list", "--weight", "nothing-like-it=3"), "no mutation 'nothing-like-it'"),
         (("{image}", "-o", "{out}", "--each"), "--each is for directories; "),
         (("{out}/nothing", "-o", "{out}"), "nothing' does not exist"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_wrong_usage_is_told_in_a_line(run: Run, image: Path, out: Path, arguments, words: str) -> None:
     given = [argument.format(image=image, out=out) for argument in arguments]

@@ -72,6 +72,14 @@ def test_findings_are_listed_kept_and_exit_with_1(
     }
 
 
+def test_findings_of_earlier_runs_are_told_apart(run: Run, images: Path, reader: str, tmp_path: Path) -> None:
+    other = f"{sys.executable} -ISE -c 'import sys; sys.missing' {{image}}"
+    common = ("--corpus", images, "-o", tmp_path / "f", "--count", 8, "--seed", 3, "--minimise-count", 0)
+    assert run("fuzz", "run", "--target", reader, *common)[0] == 1
+    code, out, _ = run("fuzz", "run", "--target", other, "--force", *common)
+    assert (code, "1 finding of this run, 1 from before in " in out.decode()) == (1, True)
+
+
 def test_a_run_without_findings_exits_with_0(run: Run, images: Path, tmp_path: Path) -> None:
     arguments = ("--target", "/bin/cat {image}", "--corpus", images, "-o", tmp_path / "f", "--count", 5)
     code, out, _ = run("fuzz", "run", *arguments)
@@ -198,6 +206,7 @@ def test_an_interrupt_keeps_all_and_prints_the_summary(
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert b"executions in" in out
+    assert b"interrupted after " in err
     assert b"Traceback (most" not in err
     (folder,) = (tmp_path / "f").iterdir()
     assert json.loads((folder / "finding.json").read_text())["hits"] >= 1

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.parameters import required_output
 from dyncrit.cli.streams import one_line, print_json, print_line
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from dyncrit.codec.framing import Framing
-    from dyncrit.fuzz.generate.knobs import Knobs
+    from dyncrit.fuzz.generate.knobs import Generated, Knobs
     from dyncrit.schema import ImageType, Schema
     from dyncrit.types import ByteOrder
 
@@ -48,7 +47,14 @@ _LEAST_DIGITS = 4
     show_default=True,
     help="The same seed, the same bytes.",
 )
-@required_output("DIR", "Where they go, as 0000.img and so on: a new folder, or an empty one.")
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where they go, as 0000.img and so on: a new folder, or an empty one.",
+)
 @click.option("-f", "--force", is_flag=True, help="Replace files in DIR, if it has any; others stay.")
 @click.option(
     "--knob",
@@ -56,7 +62,8 @@ _LEAST_DIGITS = 4
     multiple=True,
     metavar="NAME=N",
     help="Sizes and shares: entries, payload, repeated, text, bytes, depth; optional, interesting (percent); "
-    "of checkpoints tasks, threads, mappings, files, pages, parents; namespaces, foreign (percent).",
+    "of checkpoints tasks, threads, mappings, files, pages, parents; namespaces, foreign (percent); payload, "
+    "depth, interesting, too.",
 )
 @click.option(
     "--framing",
@@ -70,7 +77,8 @@ _LEAST_DIGITS = 4
     show_default=True,
     help="That of the dumped host.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.option("--list", "as_list", is_flag=True, help="List the types that there are.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written, or the list, as JSON.")
 @schema_options
 @click.pass_context
 def command(
@@ -79,11 +87,12 @@ def command(
     checkpoint: bool,
     count: int,
     seed: int,
-    output: Path,
+    output: Path | None,
     force: bool,
     settings: tuple[str, ...],
     framing: Framing | None,
     byte_order: ByteOrder,
+    as_list: bool,
     as_json: bool,
 ) -> None:
     """Write valid images of some types, or whole checkpoints.
@@ -93,19 +102,26 @@ def command(
     parent of the one that builds on it.
     """
     from dyncrit.cli.tables import human_size
-    from dyncrit.fuzz.generate.images import find_types
     from dyncrit.fuzz.generate.knobs import DEFAULT_KNOBS
     from dyncrit.fuzz.generate.writing import write_files
 
-    if bool(types) == checkpoint:
+    choice = ctx.ensure_object(SchemaChoice)
+    if as_list:
+        _print_types(choice.schema(), as_json=as_json)
+        return
+    if types and checkpoint:
+        raise click.UsageError("expected --type or --checkpoint, found both; a checkpoint has all its types")
+    if not types and not checkpoint:
         raise click.UsageError("say what to write: --type TYPE, which may be all, or --checkpoint")
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--out'.")
     if str(output) == "-":
         raise click.UsageError("--out: expected a folder, found -; images go into files")
     if checkpoint and framing:
         raise click.UsageError("--framing is for images of a --type; checkpoints have the heads of CRIU's")
-    knobs = _knobs(DEFAULT_KNOBS, settings)
-    schema = ctx.ensure_object(SchemaChoice).schema()
-    rows = find_types(schema, types)
+    knobs = _knobs(DEFAULT_KNOBS, settings, "checkpoints" if checkpoint else "images")
+    schema = choice.schema()
+    rows = _rows(schema, types)
     files = (
         _checkpoints(schema, seed, knobs, count, byte_order)
         if checkpoint
@@ -121,9 +137,30 @@ def command(
     print_line(f"{one_line(str(output))}: {count} {what}, {human_size(written.size)}, of seed {seed}")
 
 
-def _knobs(knobs: Knobs, settings: Sequence[str]) -> Knobs:
+def _rows(schema: Schema, names: Sequence[str]) -> list[ImageType]:
+    """The types with these names; raises DyncritError for one that there isn't."""
+    from dyncrit.fuzz.generate.images import find_types
+
     try:
-        return knobs.with_settings(settings)
+        return find_types(schema, names)
+    except DyncritError as error:
+        raise type(error)(f"{error.problem} (--list has all)", *error.place) from None
+
+
+def _print_types(schema: Schema, *, as_json: bool) -> None:
+    from dyncrit.cli.tables import print_table
+    from dyncrit.fuzz.generate.images import known_types, usual_name
+
+    rows = [(row.name, row.record(0).message, usual_name(row)) for row in known_types(schema)]
+    if as_json:
+        print_json([dict(zip(("type", "message", "file"), row, strict=True)) for row in rows])
+        return
+    print_table(("type", "message", "file"), rows)
+
+
+def _knobs(knobs: Knobs, settings: Sequence[str], generated: Generated) -> Knobs:
+    try:
+        return knobs.with_settings(settings, generated)
     except DyncritError as error:
         raise click.UsageError(f"--knob: {error}") from None
 

@@ -82,8 +82,9 @@ def command(
     """
     from dyncrit.fuzz.mutate.writing import MutantPlan, write_mutants
 
+    chosen = _weights(weights, layers)
     if as_list:
-        _print_mutations(layers, _weights(weights), as_json=as_json)
+        _print_mutations(layers, chosen, as_json=as_json)
         return
     if source is None:
         raise click.UsageError("Missing argument 'IMAGE|DIR'.")
@@ -91,7 +92,7 @@ def command(
         raise click.UsageError("Missing option '-o' / '--out'.")
     if each and not source.is_dir():
         raise click.UsageError(f"--each is for directories; {source} is a file")
-    plan = MutantPlan(count, seed, layers or None, _weights(weights), each)  # type: ignore[arg-type]  # by click
+    plan = MutantPlan(count, seed, layers or None, chosen, each)  # type: ignore[arg-type]  # by click
     _write(write_mutants(source, output, ctx.ensure_object(SchemaChoice).schema(), plan), count, output)
     if as_json:
         print_json({"folder": str(output), "source": str(source), "seed": seed, "count": count})
@@ -122,20 +123,24 @@ def _so_far(written: int, count: int) -> str:
     return f"{written} of {count} mutants written"
 
 
-def _weights(given: tuple[str, ...]) -> dict[str, int]:
-    """The weights by the names of mutations; raises UsageError for what is none."""
+def _weights(given: tuple[str, ...], layers: tuple[str, ...]) -> dict[str, int]:
+    """The weights by the names of mutations; raises UsageError for what is none, or isn't of the layers."""
     from dyncrit.errors import did_you_mean
     from dyncrit.fuzz.mutate.catalogue import all_mutations
 
-    known = [mutation.name for mutation in all_mutations()]
+    known = {mutation.name: mutation.layer for mutation in all_mutations()}
     weights = {}
     for text in given:
         match = re.fullmatch(r"(.+)=([0-9]{1,6})", text)
         if match is None:
-            raise click.UsageError(f"--weight {text!r}: expected NAME=N, such as boundary=20")
+            raise click.UsageError(f"--weight {text!r}: expected NAME=N, such as boundary=20, N up to 999999")
         if match[1] not in known:
             hint = did_you_mean(match[1], known)
             raise click.UsageError(f"--weight: there is no mutation {match[1]!r}{hint} (--list has all)")
+        if layers and known[match[1]] not in layers:
+            raise click.UsageError(
+                f"--weight {text}: that is of the layer {known[match[1]]}, which --layer leaves out"
+            )
         weights[match[1]] = int(match[2])
     return weights
 

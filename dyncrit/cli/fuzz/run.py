@@ -173,6 +173,7 @@ def command(
         with Watch(store, plan, quiet=as_json).watching() as watch:
             watch.begin()
             tally = run(plan, store, watch)
+            watch.end(tally)
     except (TargetError, CorpusError) as error:
         raise click.UsageError(one_line(str(error)), ctx) from error
     if as_json:
@@ -268,8 +269,11 @@ def _print_summary(plan: Plan, store: FindingStore, tally: Tally) -> None:
     if found:
         _print_findings(store, found)
         where = one_line(str(store.folder))
+        before = len(store.findings) - len(found)
+        others = f" of this run, {before} from before" if before else ""
         print_line(
-            f"{_counted(len(found))} in {where}; each has a reproduce.sh, all: dyncrit fuzz replay {where}"
+            f"{_counted(len(found))}{others} in {where}; each has a reproduce.sh, "
+            f"all: dyncrit fuzz replay {where}"
         )
     else:
         print_line(f"no findings (seed {plan.seed})")

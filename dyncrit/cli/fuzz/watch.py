@@ -57,6 +57,12 @@ class Watch:
         known = f", {len(self._store.findings)} findings known" if self._store.findings else ""
         say(f"seed {plan.seed}, {len(plan.corpus.seeds)} in the corpus, jobs: {plan.jobs}{known}")
 
+    def end(self, tally: Tally) -> None:
+        """Say so if the run was stopped; what would show it again, too."""
+        if self._stopping:
+            self._clear()
+            say(f"interrupted after {tally.seconds:.1f} s; of seed {self._plan.seed}, all is kept")
+
     def found(self, finding: Finding) -> None:
         """A line for a new finding."""
         self._new += 1

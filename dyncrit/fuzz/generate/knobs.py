@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dyncrit.errors import DyncritError, did_you_mean
 
@@ -11,11 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+Generated = Literal["images", "checkpoints"]
+
 _PERCENT = ("optional", "interesting", "namespaces", "foreign")
-_AT_LEAST_ONE = frozenset({"tasks", "threads"})
+_OF: dict[str, Generated] = {
+    **dict.fromkeys(("entries", "repeated", "text", "bytes", "optional"), "images"),
+    **dict.fromkeys(
+        ("tasks", "threads", "mappings", "files", "pages", "parents", "namespaces", "foreign"), "checkpoints"
+    ),
+}
+"""What knobs do nothing for the other kind of; those that aren't here are for both."""
 _MOST = 1 << 20
-_LIMITS = {**dict.fromkeys(_PERCENT, 100), "parents": 16}
-"""The most that knobs can be, but those of up to a million."""
+_SIZES = range(_MOST + 1)
+_RANGES = {
+    **dict.fromkeys(_PERCENT, range(101)),
+    **dict.fromkeys(("tasks", "threads"), _SIZES[1:]),
+    "parents": range(17),
+}
+"""The numbers that knobs can have, where they aren't any size."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,11 +67,9 @@ class Knobs:
 
     def __post_init__(self) -> None:
         for knob in fields(self):
-            least = 1 if knob.name in _AT_LEAST_ONE else 0
-            most = _LIMITS.get(knob.name, _MOST)
             value = getattr(self, knob.name)
-            if not least <= value <= most:
-                raise DyncritError(f"expected a number from {least} to {most}, found {value}", knob.name)
+            if value not in _RANGES.get(knob.name, _SIZES):
+                raise _no_number(knob.name, str(value))
 
     def __repr__(self) -> str:
         """Those that aren't as by default."""
@@ -70,10 +81,11 @@ class Knobs:
         """What Hypothesis, and IPython, show."""
         printer.text(repr(self))
 
-    def with_settings(self, settings: Iterable[str]) -> Knobs:
-        """These knobs with others set, each as ``"entries=8"``.
+    def with_settings(self, settings: Iterable[str], generated: Generated | None = None) -> Knobs:
+        """These knobs with others set, each as ``"entries=8"``, for what is ``generated``.
 
-        Raises DyncritError for a name that no knob has, and for what is no number that the knob can have.
+        Raises DyncritError for a name that no knob has, for a knob that does nothing there, and for what is
+        no number that the knob can have.
 
         >>> Knobs().with_settings(["entries=8"]).entries
         8
@@ -84,8 +96,12 @@ class Knobs:
             name, equals, value = setting.partition("=")
             if name not in names:
                 raise DyncritError(f"no knob {name!r:.60}{did_you_mean(name, names) or _listed(names)}")
-            if not equals or not value.isdecimal() or len(value) > 9:
+            if generated and _OF.get(name, generated) != generated:
+                raise DyncritError(f"{name} is of {_OF[name]}; it changes nothing in {generated}")
+            if not equals:
                 raise DyncritError(f"expected a number, as in {name}=8, found {setting!r:.60}")
+            if not value.isdecimal() or len(value) > 9:
+                raise _no_number(name, value)
             changed[name] = int(value)
         return replace(self, **changed)
 
@@ -100,6 +116,11 @@ def threshold(percent: int) -> int:
 
 DEFAULT_KNOBS = Knobs()
 """What is generated unless one says else: small, mostly plausible, some of it odd."""
+
+
+def _no_number(name: str, found: str) -> DyncritError:
+    numbers = _RANGES.get(name, _SIZES)
+    return DyncritError(f"expected a number from {numbers[0]} to {numbers[-1]}, found {found:.40}", name)
 
 
 def _listed(names: list[str]) -> str:

@@ -77,6 +77,17 @@ def explain(path: Path) -> Explanation:
     )
 
 
+def mutants_at(path: Path) -> list[Path]:
+    """The mutants that a folder holds; of any other path (a mutant itself may be a folder), the path alone.
+
+    Raises OSError for a folder that can't be read.
+    """
+    if not path.is_dir() or (path.name and sidecar_of(path).exists()):
+        return [path]
+    sidecars = sorted(entry for entry in path.iterdir() if entry.name.endswith(SUFFIX))
+    return [sidecar.with_name(sidecar.name.removesuffix(SUFFIX)) for sidecar in sidecars] or [path]
+
+
 def _state(path: Path, expected: str) -> State:
     if not path.exists():
         return "missing"

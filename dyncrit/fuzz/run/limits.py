@@ -57,10 +57,11 @@ class Limits:
     def apply(self, pid: int) -> None:
         """Lay the limits upon a process that was just started, so that it can't raise them itself.
 
-        What the kernel refuses to raise beyond our own limit stays at that.
+        What the kernel refuses to raise beyond our own limit stays at that. That of core dumps is as it was
+        inherited: sanitizers read and set it when they start, and end the program if it changes in between.
         """
         try:
-            for kind, value in (*self._rows(), (resource.RLIMIT_CPU, math.ceil(self.seconds) + 1)):
+            for kind, value in (*self._lasting(), (resource.RLIMIT_CPU, math.ceil(self.seconds) + 1)):
                 with suppress(PermissionError, ValueError):
                     resource.prlimit(pid, kind, (value, value))
         except ProcessLookupError:  # it has ended
@@ -68,6 +69,10 @@ class Limits:
 
     def _rows(self) -> Iterator[tuple[int, int]]:
         yield resource.RLIMIT_CORE, 0
+        yield from self._lasting()
+
+    def _lasting(self) -> Iterator[tuple[int, int]]:
+        """Those that a program may not raise."""
         if self.file_size:
             yield resource.RLIMIT_FSIZE, self.file_size
         if self.memory and self.memory_kind == "address-space":
@@ -81,6 +86,13 @@ class Limits:
         if self.memory and self.memory_kind == "address-space":
             parts.append(f"ulimit -v {max(self.memory >> 10, 1)}")
         return "; ".join(parts)
+
+    @property
+    def beyond_the_shell(self) -> str:
+        """What ``ulimit`` can't limit, in words; empty where it limits all."""
+        if self.memory and self.memory_kind == "resident":
+            return f"no more than {self.memory} bytes in memory"
+        return ""
 
     def to_dict(self) -> JsonObject:
         """The limits as a finding has them."""

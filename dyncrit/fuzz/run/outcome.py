@@ -50,6 +50,8 @@ _SHORTAGES: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
     ),
     (re.compile(rb"File too large|file too large"), "file-size"),
 )
+_UNSAID = {"timeout": "it took too long", "memory": "it took too much memory"}
+"""The causes of those that were ended before they said something."""
 _SAYING = 8192
 """How much of an error's start and end is searched for a shortage."""
 
@@ -73,7 +75,7 @@ def outcome_of(execution: Execution, expected: Collection[int] = ()) -> Outcome:
     line = first_line(execution.stderr, execution.stdout)
     said = normalised(first_line(execution.stderr))
     if execution.ended != "itself":
-        return Outcome(execution.ended, said or "no message", line)
+        return Outcome(execution.ended, said or _UNSAID[execution.ended], line)
     shortage = _shortage(execution)
     if report := find_report(execution.stderr):
         kind = shortage if shortage and report.kind in {"traceback", "panic"} else report.kind

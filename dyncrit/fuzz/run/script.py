@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from dyncrit.fuzz.run.normal import normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dyncrit.fuzz.run.finding import Finding
+    from dyncrit.fuzz.run.limits import Limits
     from dyncrit.fuzz.run.target import Target
 
 
@@ -38,7 +39,7 @@ def reproducing_script(finding: Finding, targets: Sequence[Target]) -> bytes:
             f"export {variable}={shlex.quote(value)}"
             for variable, value in sorted((finding.rules.environment or {}).items())
         ),
-        finding.rules.limits.shell_commands(),
+        *_limits(finding.rules.limits),
     ]
     for target in targets:
         command = target.shell_command("input")
@@ -50,3 +51,9 @@ def reproducing_script(finding: Finding, targets: Sequence[Target]) -> bytes:
         lines.append('echo "exit code $status" >&2')
     lines.append('exit "$status"')
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    yield limits.shell_commands()
+    if limits.beyond_the_shell:
+        yield f"# Not limited here, but by dyncrit fuzz replay: {limits.beyond_the_shell}."

@@ -15,6 +15,8 @@ from dyncrit.errors import DyncritError
 Placeholder = Literal["{image}", "{checkpoint}"]
 
 _PLACEHOLDERS: tuple[Placeholder, ...] = ("{image}", "{checkpoint}")
+_OPERATORS = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1", "2>/dev/null"})
+"""Words that a shell would not hand on; one who means them may quote them within sh -c."""
 
 
 class TargetError(DyncritError):
@@ -44,6 +46,12 @@ class Target:
             raise TargetError(f"no command in the shell's syntax: {error}", f"target {text!r}") from None
         if not words:
             raise TargetError("an empty command", "target")
+        if operator := next((word for word in words if word in _OPERATORS), None):
+            raise TargetError(
+                f"no shell runs it, so {operator} would be an argument; name one: sh -c 'exec … \"$1\" …' sh "
+                "{image}",
+                f"target {text!r}",
+            )
         used = [holder for holder in _PLACEHOLDERS if any(holder in word for word in words)]
         if len(used) != 1:
             problem = "has both {image} and {checkpoint}" if used else "has no {image} and no {checkpoint}"

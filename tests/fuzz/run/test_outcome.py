@@ -33,9 +33,9 @@ TRACEBACK = b'Traceback (most recent call last):\n  File "a.py", line 1, in f\n%
         (ran(-64), "signal", "SIGRTMAX"),
         (ran(-signal.SIGXFSZ), "file-size", "SIGXFSZ"),
         (ran(-signal.SIGXCPU), "timeout", "SIGXCPU"),
-        (ran(-9, ended="timeout"), "timeout", "no message"),
+        (ran(-9, ended="timeout"), "timeout", "it took too long"),
         (ran(-9, b"reading entry 7", ended="timeout"), "timeout", "reading entry N"),
-        (ran(-9, ended="memory"), "memory", "no message"),
+        (ran(-9, ended="memory"), "memory", "it took too much memory"),
         (ran(1, b"a.py: cannot allocate memory"), "memory", "exit 1: a.py: cannot allocate memory"),
         (
             ran(-6, b"terminate called after 'std::bad_alloc'"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -35,6 +36,12 @@ def test_a_signal_is_told_as_its_negative_number(execute, behaviour) -> None:
 def test_no_core_is_left(execute, behaviour, tmp_path: Path) -> None:
     execute(behaviour, "abort")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_limit_of_cores_stays_as_it_was_when_the_program_started(execute) -> None:
+    code = "import resource as r, time; time.sleep(0.2); print(r.getrlimit(r.RLIMIT_CORE)[1])"
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    assert execute(*python(code), limits=Limits(seconds=20)).stdout == b"%d\n" % hard
 
 
 def test_an_endless_loop_is_ended_in_time(execute, behaviour, is_alive) -> None:

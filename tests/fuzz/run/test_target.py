@@ -45,6 +45,8 @@ def test_arguments_that_name_files_are_made_absolute(tmp_path: Path) -> None:
     [
         ("", "an empty command"),
         ("cat", "no {image}"),
+        ("cat {image} | wc", r"no shell runs it, so \| would be an argument; name one: sh -c"),
+        ("cat {image} 2>/dev/null", "so 2>/dev/null would be an argument"),
         ("cat {image} {checkpoint}", "both"),
         ("cat '{image}", "No closing quotation"),
         ("no-such-program {image}", "no such program in PATH"),

@@ -57,6 +57,8 @@ class Parts:
 
     def __init__(self, schema: Schema, knobs: Knobs, byte_order: ByteOrder) -> None:
         self.schema = schema
+        if schema.message("rlimit_entry") is None:
+            raise SchemaError("too old: checkpoints are made for CRIU 0.5 and later", schema.source.name)
         self.knobs = knobs
         self.byte_order = byte_order
         choice = choice_of(schema.required_message("core_entry"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dyncrit.fuzz.generate.checkpoint.opening import Maker, content, memory_file, open_file, regular_file
 from dyncrit.fuzz.generate.words import path
@@ -27,15 +27,25 @@ _NAMESPACE_FLAGS = {  # CLONE_NEW* of <linux/sched.h>
     "pid_ns_id": 0x20000000,
     "net_ns_id": 0x40000000,
 }
+
+
+class _TerminalKind(NamedTuple):
+    """A value of TtyType; ``numbered`` is the message of tty_info_entry that has its index, if one has."""
+
+    type: str
+    name: str
+    device: int
+    numbered: str = ""
+
+
 _TERMINALS = (
-    ("PTY", "pts/{}", 136 << 8),
-    ("CONSOLE", "console", 5 << 8 | 1),
-    ("VT", "tty{}", 4 << 8 | 1),
-    ("CTTY", "tty", 5 << 8),
-    ("SERIAL", "ttyS{}", 4 << 8 | 64),
+    _TerminalKind("PTY", "pts/{}", 136 << 8, "pty"),
+    _TerminalKind("CONSOLE", "console", 5 << 8 | 1),
+    _TerminalKind("VT", "tty{}", 4 << 8 | 1),
+    _TerminalKind("CTTY", "tty", 5 << 8),
+    _TerminalKind("SERIAL", "ttyS{}", 4 << 8 | 64),
 )
-"""Values of TtyType, the device's name, and its number."""
-_MASTER = ("PTY", "ptmx", 5 << 8 | 2)
+_MASTER = _TerminalKind("PTY", "ptmx", 5 << 8 | 2, "pty")
 
 
 def _regular(draft: Draft, _task: Task) -> Opened:
@@ -116,10 +126,10 @@ def _add_unread(draft: Draft, name: str, number: int) -> None:
 
 def _terminal(draft: Draft, task: Task) -> Opened:
     """A terminal; of a pseudo terminal, maybe the other end, too."""
-    kind = draft.chance.one_of([row for row in _TERMINALS if _has_terminals(draft, row[0])])
+    kind = draft.chance.one_of([row for row in _TERMINALS if _has_terminals(draft, row.type)])
     number = draft.number("terminal")
     opened = [_open_terminal(draft, task, kind, number)]
-    if kind[0] == _MASTER[0] and draft.chance.once_in(2):
+    if kind.type == _MASTER.type and draft.chance.once_in(2):
         opened.append(_open_terminal(draft, task, _MASTER, number))
     return opened
 
@@ -131,14 +141,13 @@ def _has_terminals(draft: Draft, kind: str) -> bool:
     return types is not None and kind in types.values_by_name
 
 
-def _open_terminal(draft: Draft, task: Task, kind: tuple[str, str, int], index: int) -> tuple[str, int]:
-    type_name, name, device = kind
+def _open_terminal(draft: Draft, task: Task, kind: _TerminalKind, index: int) -> tuple[str, int]:
     number = draft.number("terminal settings")
-    regular = regular_file(draft, f"/dev/{name.format(index)}", 0o20620, 2)
+    regular = regular_file(draft, f"/dev/{kind.name.format(index)}", 0o20620, 2)
     identity = open_file(draft, "TTY", {"tty_info_id": number, "regf_id": regular, "flags": 2})
-    info: dict[str, Value] = {"id": number, "type": type_name, "sid": 0, "pgrp": 0, "rdev": device}
-    if type_name == "PTY":
-        info["pty"] = {"index": index}
+    info: dict[str, Value] = {"id": number, "type": kind.type, "sid": 0, "pgrp": 0, "rdev": kind.device}
+    if kind.numbered:
+        info[kind.numbered] = {"index": index}
     if draft.noise.once_in(2):
         info.update({"sid": task.sid, "pgrp": task.pgid, "termios": {}, "winsize": {}})
     draft.add("tty-info.img", info)
