@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dyncrit.fuzz.run.plan import Plan
     from dyncrit.fuzz.run.target import Target
 
+_AGAIN = 3
+"""How often an input is tried until it shows its fault again; time and memory are by chance, a bit."""
 _REPORT = 0.2
 """How often a process tells what it did, in seconds."""
 _PROBES, _PROBE_TIME = 200, 10.0
@@ -147,7 +149,7 @@ def _minimised(judge: Judge, verdict: Verdict, case: Case, plan: Plan, budget: B
     def is_same(candidate: Case) -> bool:
         return judge.shows(verdict, candidate)
 
-    if not (budget.take() and is_same(case)):
+    if not any(budget.take() and is_same(case) for _ in range(_AGAIN)):
         return case, False
     if not case.is_checkpoint:
         data = minimise(
