@@ -121,6 +121,21 @@ def test_a_fault_is_found_once_minimised_and_reproduces(tmp_path: Path, pstree: 
     assert least.files["pstree.img"][8:] == b"\x02\0\0\0\x08\0"  # an entry of one field
 
 
+@pytest.mark.parametrize(("shows", "reproduced"), [("number % 3 == 2", True), ("number == 2", False)])
+def test_a_fault_by_chance_has_three_tries_to_show_again(
+    tmp_path: Path, pstree: Path, shows: str, reproduced: bool
+) -> None:
+    runs = tmp_path / "runs"  # the corpus as it is, the input, and the same again
+    code = f"open({str(runs)!r}, 'a').write('.')\nnumber = len(open({str(runs)!r}).read())\n"
+    (tmp_path / "chance.py").write_text(f"{code}if {shows}: number.nothing\n")
+    chancy = Target.parse(f"{sys.executable} -ISE {tmp_path}/chance.py {{image}}")
+    store = FindingStore(tmp_path / "findings")
+    run(plan(pstree, chancy, count=1, effort=Effort(20, 60)), store, Listening())
+    (finding,) = store.findings.values()
+    assert finding.minimised is not None
+    assert finding.minimised.reproduced == reproduced
+
+
 def test_one_job_a_seed_and_a_count_give_the_same_again(tmp_path: Path, data: Path) -> None:
     corpus = data / "criu-4.2/programs/uns-ipc"
     strict = target(tmp_path, "assert len(found) < 5, 'many'\nfound[0][0]\nprint(len(found))\n")
