@@ -160,6 +160,14 @@ def test_wrong_usage_is_one_line_and_exits_with_2(
     assert (code, out) == (2, b"")
     assert said in last
     assert "Traceback" not in err
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_failed_start_leaves_a_folder_that_was_there(run: Run, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    options = ("--target", "/bin/false {image}", "--corpus", images, "-o", tmp_path / "f")
+    assert run("fuzz", "run", *options, "--count", 1)[0] == 2
+    assert (tmp_path / "f").is_dir()
 
 
 def test_a_folder_of_other_things_is_not_written_to(run: Run, images: Path, tmp_path: Path) -> None:

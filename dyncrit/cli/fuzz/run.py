@@ -16,6 +16,7 @@ from dyncrit.cli.streams import one_line, print_json, print_line, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dyncrit.cli.fuzz.watch import Watch
     from dyncrit.fuzz.run.corpus import Corpus
     from dyncrit.fuzz.run.plan import Plan, Tally
     from dyncrit.fuzz.run.store import FindingStore
@@ -160,7 +161,6 @@ def command(
     what was found is kept. Exits with 1 if there are findings, new ones or known ones that showed again.
     """
     from dyncrit.cli.fuzz.watch import Watch
-    from dyncrit.fuzz.run.campaign import run
     from dyncrit.fuzz.run.corpus import CorpusError
     from dyncrit.fuzz.run.store import FindingStore
     from dyncrit.fuzz.run.target import TargetError
@@ -172,7 +172,7 @@ def command(
         store = FindingStore(output)
         with Watch(store, plan, quiet=as_json).watching() as watch:
             watch.begin()
-            tally = run(plan, store, watch)
+            tally = _run(plan, store, watch)
             watch.end(tally)
     except (TargetError, CorpusError) as error:
         raise click.UsageError(one_line(str(error)), ctx) from error
@@ -181,6 +181,18 @@ def command(
     else:
         _print_summary(plan, store, tally)
     return 1 if tally.hits else 0
+
+
+def _run(plan: Plan, store: FindingStore, watch: Watch) -> Tally:
+    """Run a plan; where its targets can't be, nothing is left of it."""
+    from dyncrit.fuzz.run.campaign import run
+    from dyncrit.fuzz.run.target import TargetError
+
+    try:
+        return run(plan, store, watch)
+    except TargetError:
+        store.withdraw()
+        raise
 
 
 def _targets(commands: Sequence[str]) -> tuple[Target, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,6 +50,7 @@ class FindingStore:
         self._again: Counter[str] = Counter()
         if folder.exists() and not folder.is_dir():
             raise DyncritError("is no folder; expected a new one, or one of findings", str(folder))
+        self._is_ours = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self.findings = {finding.key: finding for _, finding in self._read()}
         strange = [path.name for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
@@ -84,6 +86,12 @@ class FindingStore:
         sync_folder(self.folder)
         self.findings[finding.key] = finding
         return True
+
+    def withdraw(self) -> None:
+        """Remove the folder again, if it was made for this and nothing came into it."""
+        if self._is_ours and not self.findings:
+            with suppress(OSError):
+                self.folder.rmdir()
 
     def minimise(self, key: str, case: Case | None, minimised: Minimised) -> None:
         """Keep what an input was minimised to, if it became smaller. Raises OSError."""
