@@ -11,6 +11,7 @@ import click
 
 from dyncrit.cli.checkpoints import chosen_limits, opened
 from dyncrit.cli.editing import edit_options, found_differences, print_changes, tell
+from dyncrit.cli.parameters import output_option
 from dyncrit.cli.streams import print_json, say
 from dyncrit.errors import DyncritError
 
@@ -31,14 +32,7 @@ _LARGEST_KEY = 1 << 16
     "dyncrit anonymize checkpoint.tar.zst --dry-run",
 )
 @click.argument("path", metavar="CHECKPOINT", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    type=click.Path(path_type=Path),
-    metavar="DIR|ARCHIVE",
-    help="Where the copy goes: a new folder, or an archive (.tar, .tar.gz, .tar.zst).",
-)
+@output_option("DIR|ARCHIVE", "Where the copy goes: a new folder, or an archive (.tar, .tar.gz, .tar.zst).")
 @click.option("--in-place", is_flag=True, help="Change the checkpoint itself: what it held is lost.")
 @click.option(
     "--key-file",

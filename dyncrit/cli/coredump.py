@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
-from dyncrit.cli.parameters import required_output
+from dyncrit.cli.parameters import output_option
 from dyncrit.cli.streams import is_stdout, one_line, open_output, print_json, print_line, say
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 )
 @CHECKPOINT
 @click.option("-p", "--pid", type=int, required=True, help="The process.")
-@required_output("FILE", "The core file.")
+@output_option("FILE", "The core file.", required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @checkpoint_options
 @click.pass_context

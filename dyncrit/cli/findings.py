@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import click
 
+from dyncrit.cli.parameters import output_option
 from dyncrit.cli.streams import encoded, is_stdout, open_output, print_line
 from dyncrit.findings.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from dyncrit.findings.formats import Format
     from dyncrit.findings.model import Report, Severity
@@ -44,14 +45,7 @@ def findings_options(function: Function) -> Function:
             show_default=True,
             help="The least severity that ends in exit code 1.",
         ),
-        click.option(
-            "-o",
-            "--out",
-            "output",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Where to write the report. Default: stdout.",
-        ),
+        output_option("FILE", "Where to write the report. Default: stdout."),
     )
     for option in reversed(options):
         function = option(function)

@@ -65,11 +65,20 @@ RANGE = _Range()
 LENGTH = _Length()
 
 
-def required_output(metavar: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``-o`` (``output``), for commands whose result never goes to stdout by itself."""
+def output_option(
+    metavar: str, text: str, *, required: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-o`` (``output``); ``required`` by commands whose result never goes to stdout by itself."""
     path = click.Path(path_type=Path)
-    return click.option("-o", "--out", "output", required=True, type=path, metavar=metavar, help=text)
+    return click.option("-o", "--out", "output", required=required, type=path, metavar=metavar, help=text)
 
 
-NEW_FOLDER = required_output("DIR", "Where the files go: a new folder, or an empty one.")
+def given_output(output: Path | None) -> Path:
+    """What ``-o`` names, for commands that need it for some of what they do; raises UsageError without."""
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--out'.")
+    return output
+
+
+NEW_FOLDER = output_option("DIR", "Where the files go: a new folder, or an empty one.", required=True)
 """``-o DIR`` for commands that fill a folder."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.parameters import given_output, output_option
 from dyncrit.cli.streams import one_line, print_json, print_line
 from dyncrit.errors import DyncritError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dyncrit.codec.framing import Framing
     from dyncrit.fuzz.generate.knobs import Generated, Knobs
@@ -47,14 +48,7 @@ _LEAST_DIGITS = 4
     show_default=True,
     help="The same seed, the same bytes.",
 )
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where they go, as 0000.img and so on: a new folder, or an empty one.",
-)
+@output_option("DIR", "Where they go, as 0000.img and so on: a new folder, or an empty one.")
 @click.option("-f", "--force", is_flag=True, help="Replace files in DIR, if it has any; others stay.")
 @click.option(
     "--knob",
@@ -113,8 +107,7 @@ def command(
         raise click.UsageError("expected --type or --checkpoint, found both; a checkpoint has all its types")
     if not types and not checkpoint:
         raise click.UsageError("say what to write: --type TYPE, which may be all, or --checkpoint")
-    if output is None:
-        raise click.UsageError("Missing option '-o' / '--out'.")
+    output = given_output(output)
     if str(output) == "-":
         raise click.UsageError("--out: expected a folder, found -; images go into files")
     if checkpoint and framing:

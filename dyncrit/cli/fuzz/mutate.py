@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
+from dyncrit.cli.parameters import given_output, output_option
 from dyncrit.cli.streams import one_line, print_json, print_line, say
 from dyncrit.errors import DyncritError
 from dyncrit.fuzz.mutate.mutation import LAYERS
@@ -39,9 +40,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="The same seed makes the same bytes everywhere.",
 )
-@click.option(
-    "-o", "--out", "output", type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder."
-)
+@output_option("DIR", "A new or empty folder.")
 @click.option("--each", is_flag=True, help="Of a directory: mutate its images in turn, not the checkpoint.")
 @click.option(
     "--layer",
@@ -88,8 +87,7 @@ def command(
         return
     if source is None:
         raise click.UsageError("Missing argument 'IMAGE|DIR'.")
-    if output is None:
-        raise click.UsageError("Missing option '-o' / '--out'.")
+    output = given_output(output)
     if each and not source.is_dir():
         raise click.UsageError(f"--each is for directories; {source} is a file")
     plan = MutantPlan(count, seed, layers or None, chosen, each)  # type: ignore[arg-type]  # by click

@@ -10,7 +10,7 @@ import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
 from dyncrit.cli.fuzz.settings import EXIT_CODES, VARIABLE
-from dyncrit.cli.parameters import LENGTH
+from dyncrit.cli.parameters import LENGTH, output_option
 from dyncrit.cli.streams import one_line, print_json, print_line, say
 
 if TYPE_CHECKING:
@@ -46,14 +46,8 @@ _SEED_BYTES = 4
     metavar="DIR",
     help="The images, or checkpoints, that inputs are made of; searched with its subfolders.",
 )
-@click.option(
-    "-o",
-    "--out",
-    "output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FINDINGS",
-    help="Where findings go, each a folder; one that has some is gone on with.",
+@output_option(
+    "FINDINGS", "Where findings go, each a folder; one that has some is gone on with.", required=True
 )
 @click.option("--time", "seconds", type=click.FloatRange(min=0), metavar="S", help="End after S seconds.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N inputs.")

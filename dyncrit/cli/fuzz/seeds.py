@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dyncrit.cli.choice import SchemaChoice, schema_options
-from dyncrit.cli.parameters import required_output
+from dyncrit.cli.parameters import output_option
 from dyncrit.cli.streams import encoded, one_line, open_output, print_json, print_line
 
 
@@ -16,7 +16,7 @@ from dyncrit.cli.streams import encoded, one_line, open_output, print_json, prin
     epilog="Example: dyncrit fuzz seeds -o corpus/ --dictionary criu.dict; "
     "afl-fuzz -i corpus/ -x criu.dict -o findings/ -- ./reader @@",
 )
-@required_output("DIR", "Where the images go: a new folder, or an empty one.")
+@output_option("DIR", "Where the images go: a new folder, or an empty one.", required=True)
 @click.option("-f", "--force", is_flag=True, help="Replace files in DIR, if it has any; others stay.")
 @click.option(
     "--dictionary",

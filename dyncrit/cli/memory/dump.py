@@ -9,7 +9,7 @@ import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, note_lost, opened, report
 from dyncrit.cli.memory.choosing import PID, mapping_name, only_process, selection_options
-from dyncrit.cli.parameters import required_output
+from dyncrit.cli.parameters import output_option
 from dyncrit.cli.streams import is_stdout, print_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command("dump", epilog="Example: dyncrit memory dump checkpoint/ -p 1 --kind heap -o heap.bin")
 @CHECKPOINT
 @PID
-@required_output("FILE", "The file to write.")
+@output_option("FILE", "The file to write.", required=True)
 @selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print where what stands in FILE as JSON.")
 @checkpoint_options

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dyncrit.cli.checkpoints import CHECKPOINT, checkpoint_options, opened, report
 from dyncrit.cli.memory.choosing import PID, only_process
-from dyncrit.cli.parameters import ADDRESS, LENGTH
+from dyncrit.cli.parameters import ADDRESS, LENGTH, output_option
 from dyncrit.cli.streams import open_output
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("read", epilog="Example: dyncrit memory read checkpoint/ -p 1 7ffc0000a000 256")
@@ -18,9 +21,7 @@ from dyncrit.cli.streams import open_output
 @click.argument("length", type=LENGTH)
 @PID
 @click.option("--raw", is_flag=True, help="Write the bytes instead of lines in hex.")
-@click.option(
-    "-o", "--out", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write the bytes there."
-)
+@output_option("FILE", "Write the bytes there.")
 @checkpoint_options
 @click.pass_context
 def command(
