@@ -166,13 +166,11 @@ class _Number(NamedTuple):
 
     def of_another(self, chance: Chance) -> int | None:
         """The same field's number in another message of the list that it is in, or in another record."""
+        number = self.spot.field.number
         try:
-            for field in wire.fields(chance.one_of(self._messages())):
-                if field.number == self.spot.field.number and isinstance(field.value, int):
-                    return field.value
+            return wire.numbers_at(chance.one_of(self._messages()), frozenset({number})).get(number)
         except ImageError:
             return None
-        return None
 
     def _messages(self) -> list[bytes]:
         if len(self.spot.levels) == 1:

@@ -74,6 +74,21 @@ class Mutation(NamedTuple):
     apply: Callable[[Subject, Chance], Step | None]
 
 
+def with_other_bytes(data: bytes, count: int, chance: Chance) -> tuple[bytes, list[int]]:
+    """Data with other bytes at up to ``count`` places, and the places, from the first on; there must be data.
+
+    >>> from dyncrit.fuzz.chance import Chance
+    >>> changed, places = with_other_bytes(bytes(4), 2, Chance(7))
+    >>> changed.hex(), places
+    ('00270066', [1, 3])
+    """
+    changed = bytearray(data)
+    places = sorted({chance.below(len(data)) for _ in range(count)})
+    for place in places:
+        changed[place] ^= chance.between(1, 255)
+    return bytes(changed), places
+
+
 def entry_place(index: int, path: str = "") -> str:
     """How steps call an entry, and a field in it."""
     return f"entries[{index}].{path}" if path else f"entries[{index}]"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from dyncrit.errors import ImageError
 from dyncrit.fuzz.anatomy import Anatomy
 from dyncrit.fuzz.mutate import entries, fields, heads, payloads, records, wires
-from dyncrit.fuzz.mutate.mutation import Donors, Mutation, Step, Subject
+from dyncrit.fuzz.mutate.mutation import Donors, Mutation, Step, Subject, with_other_bytes
 from dyncrit.fuzz.mutate.record import MutationRecord, digest
 
 if TYPE_CHECKING:
@@ -127,12 +127,9 @@ def mutate_raw(data: bytes, chance: Chance) -> Mutant:
     if chance.once_in(4):
         size = chance.below(len(data))
         return Mutant(data[:size], (Step("raw-cut", f"byte {size}", f"the file ends after {size} bytes"),))
-    changed = bytearray(data)
-    places = sorted({chance.below(len(data)) for _ in range(chance.between(1, 8))})
-    for place in places:
-        changed[place] ^= chance.between(1, 255)
+    changed, places = with_other_bytes(data, chance.between(1, 8), chance)
     shown = ", ".join(map(str, places))
-    return Mutant(bytes(changed), (Step("raw-noise", f"byte {places[0]}", f"other bytes at {shown}"),))
+    return Mutant(changed, (Step("raw-noise", f"byte {places[0]}", f"other bytes at {shown}"),))
 
 
 def record_of(source: str, before: bytes, mutant: Mutant, chance: Chance) -> MutationRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dyncrit.fuzz.anatomy import RawEntry
-from dyncrit.fuzz.mutate.mutation import Mutation, Step, Subject, entry_place
+from dyncrit.fuzz.mutate.mutation import Mutation, Step, Subject, entry_place, with_other_bytes
 
 if TYPE_CHECKING:
     from dyncrit.fuzz.chance import Chance
@@ -70,12 +70,9 @@ def _noise(subject: Subject, chance: Chance) -> Step | None:
     if not entries:
         return None
     index = chance.one_of(entries)
-    record = bytearray(subject.anatomy.entries[index].record)
-    count = chance.between(1, min(4, len(record)))
-    places = sorted({chance.below(len(record)) for _ in range(count)})
-    for place in places:
-        record[place] ^= chance.between(1, 255)
-    subject.anatomy.entries[index].record = bytes(record)
+    entry = subject.anatomy.entries[index]
+    count = chance.between(1, min(4, len(entry.record)))
+    entry.record, places = with_other_bytes(entry.record, count, chance)
     return Step("noise", entry_place(index), f"other bytes at {', '.join(map(str, places))} of its record")
 
 
