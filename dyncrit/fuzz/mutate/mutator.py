@@ -106,17 +106,21 @@ class Mutator:
         return Mutant(subject.anatomy.assemble(), tuple(steps))
 
     def mutate_bytes(self, data: bytes, chance: Chance, name: str = "") -> Mutant:
-        """A mutated copy of an image; of bytes that are none, some are others.
-
-        Such bytes have no layers: where some were chosen, or no mutation is left, they stay as they are.
-        """
+        """A mutated copy of an image, or of bytes that are none."""
         try:
             anatomy = Anatomy.of(data, self.schema, name)
         except ImageError:
-            if self.is_idle or self._layers is not None:
-                return Mutant(data, ())
-            return mutate_raw(data, chance)
+            return self.mutate_unread(data, chance)
         return self.mutate(anatomy, chance, name)
+
+    def mutate_unread(self, data: bytes, chance: Chance) -> Mutant:
+        """A copy of bytes that can't be taken apart, of which some are others.
+
+        Such bytes have no layers: where some were chosen, or no mutation is left, they stay as they are.
+        """
+        if self.is_idle or self._layers is not None:
+            return Mutant(data, ())
+        return mutate_raw(data, chance)
 
 
 def mutate_raw(data: bytes, chance: Chance) -> Mutant:

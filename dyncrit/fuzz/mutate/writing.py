@@ -127,7 +127,7 @@ class _Images:
         if source.anatomy is not None:
             mutant = self._mutator.mutate(source.anatomy, chance, source.path.name)
         else:
-            mutant = self._mutator.mutate_bytes(source.data, chance, source.path.name)
+            mutant = self._mutator.mutate_unread(source.data, chance)
         if not mutant.steps or mutant.data == source.data:  # a step may undo another
             return None
         image = Path(f"{target}.img")
